@@ -1,0 +1,78 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+// Two towers and one bridge: an arrow only points down, and the two towers meet in `quintet` alone.
+let package = Package(
+    name: "quintet",
+    dependencies: [
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2")
+    ],
+    targets: [
+        // System libraries, and what must run on any processor.
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        .target(name: "CProcessor"),
+
+        // Both towers stand on these.
+        .target(name: "Digests", dependencies: ["COpenSSL"]),
+        .target(name: "Sweeps", dependencies: ["Digests", yams]),
+
+        // The learning tower: one shard, no network.
+        .target(name: "Tensors", dependencies: ["COpenBLAS"]),
+        .target(name: "Layers", dependencies: ["Tensors"]),
+        .target(name: "Encoders", dependencies: ["Layers", "Tensors"]),
+        .target(name: "Adapters", dependencies: ["Encoders", "Layers", "Sweeps", "Tensors"]),
+        .target(name: "Tokenizers"),
+        .target(name: "Tasks", dependencies: ["Sweeps"]),
+        .target(
+            name: "Training",
+            dependencies: [
+                "Adapters", "CZstd", "Digests", "Encoders", "Layers", "Sweeps", "Tasks", "Tensors", "Tokenizers",
+            ]
+        ),
+
+        // Beside the product.
+        .target(name: "TestSupport", dependencies: ["Tensors"]),
+
+        .testTarget(name: "AdaptersTests", dependencies: ["Adapters", "Encoders", "Layers", "Sweeps", "Tensors"]),
+        .testTarget(name: "CProcessorTests", dependencies: ["CProcessor"]),
+        .testTarget(name: "DigestsTests", dependencies: ["Digests"]),
+        .testTarget(name: "EncodersTests", dependencies: ["Encoders", "Layers", "Tensors"], exclude: ["Golden"]),
+        .testTarget(name: "LayersTests", dependencies: ["Layers", "Tensors", "TestSupport"]),
+        .testTarget(name: "SweepsTests", dependencies: ["Digests", "Sweeps"]),
+        .testTarget(name: "TasksTests", dependencies: ["Sweeps", "Tasks"], exclude: ["Golden"]),
+        .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"]),
+        .testTarget(name: "TokenizersTests", dependencies: ["Digests", "Tokenizers"], exclude: ["Golden"]),
+        .testTarget(
+            name: "TrainingTests",
+            dependencies: ["Adapters", "Digests", "Encoders", "Layers", "Sweeps", "Tasks", "Tensors", "Training"]
+        ),
+    ]
+)
+
+/// Elementwise loops are scalar code that the optimiser vectorises, for which it needs AVX2 and FMA at hand; numbers
+/// must be the same in debug builds, and the tests bearable.
+#if arch(x86_64)
+    let processor = ["-Xcc", "-march=x86-64-v3"]
+#else
+    let processor: [String] = []
+#endif
+let learningTower: Set = [
+    "Tensors", "Layers", "Encoders", "Adapters", "Tokenizers", "Tasks", "Training", "TestSupport",
+]
+
+for target in package.targets where target.type != .system && target.name != "CProcessor" {
+    var settings: [SwiftSetting] = [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .treatAllWarnings(as: .error),
+    ]
+    if learningTower.contains(target.name.replacing("Tests", with: "")) || target.name == "Benchmarks" {
+        settings += [.unsafeFlags(processor), .unsafeFlags(["-O"], .when(configuration: .debug))]
+    }
+    target.swiftSettings = settings
+}

@@ -1,0 +1,98 @@
+public import Encoders
+public import Layers
+public import Sweeps
+internal import Tensors
+
+/// Low-rank adaptation of frozen linear layers (Hu et al. 2021, arXiv:2106.09685).
+///
+///     y += scale * (x Aᵀ) Bᵀ        scale = alpha / rank
+///
+/// `B` starts at zero, so that fresh adapters change nothing; `A` is uniform in ±1 / sqrt(in), PyTorch's
+/// Kaiming-uniform with a = sqrt(5), as the authors' release and PEFT have it.
+public struct LoRA: FineTuningMethod {
+    public let rank: Int
+    public let alpha: Double
+    public let targets: Set<LinearLayer>
+
+    public init(_ settings: Settings) {
+        let settings = ResolvedSettings(settings)
+        self.rank = settings.integer("rank")
+        self.alpha = settings.number("alpha")
+        self.targets = Set(settings.list("targets").compactMap(LinearLayer.init))
+    }
+
+    public func trains(_ parameter: String) -> Bool { false }
+
+    public func declarations(_ configuration: EncoderConfiguration) -> [ParameterDeclaration] {
+        (0..<configuration.layers).flatMap { block in
+            LinearLayer.allCases.filter(self.targets.contains).flatMap { layer in
+                let (path, widths) = (layer.path(block: block), layer.widths(configuration))
+                return [
+                    ParameterDeclaration(
+                        name: path + ".lora_A.weight",
+                        shape: [self.rank, widths.input],
+                        source: .uniform(1 / Float(widths.input).squareRoot()),
+                        isTrainable: true
+                    ),
+                    ParameterDeclaration(
+                        name: path + ".lora_B.weight",
+                        shape: [widths.output, self.rank],
+                        source: .zeros,
+                        isTrainable: true
+                    ),
+                ]
+            }
+        }
+    }
+
+    public func adapter(block: Int, layer: LinearLayer, store: ParameterStore) -> (any LinearAdapter)? {
+        guard self.targets.contains(layer) else { return nil }
+        let path = layer.path(block: block)
+        return LowRankUpdate(
+            a: store[path + ".lora_A.weight"],
+            b: store[path + ".lora_B.weight"],
+            scale: Float(self.alpha) / Float(self.rank)
+        )
+    }
+}
+
+/// One layer's low-rank update. Shapes: `a` is `[rank, in]`, `b` is `[out, rank]`; kept from the forward pass is
+/// `x Aᵀ`, `[tokens, rank]`.
+struct LowRankUpdate: LinearAdapter {
+    let a: Parameter
+    let b: Parameter
+    let scale: Float
+
+    var parameters: [Parameter] { [self.a, self.b] }
+    var savedColumns: Int { self.a.value.rows }
+
+    func forward(_ x: MatrixView, saved: MutableMatrixView, addingTo y: MutableMatrixView) {
+        multiply(x, self.a.value, transposing: .second, into: saved)
+        multiply(saved.view, self.b.value, transposing: .second, scale: self.scale, adding: true, into: y)
+    }
+
+    func backward(_ dy: MatrixView, saved: MatrixView, dSaved: MutableMatrixView, addingTo dx: MutableMatrixView?) {
+        multiply(dy, self.b.value, scale: self.scale, into: dSaved)
+        if let dx { multiply(dSaved.view, self.a.value, adding: true, into: dx) }
+    }
+
+    func accumulateGradients(_ dy: MatrixView, x: MatrixView, saved: MatrixView, dSaved: MatrixView, team: Team) {
+        if let dB = self.b.gradient {
+            team.forEachSlab(ofRows: dB.rows) { rows in
+                multiply(
+                    dy.columns(rows),
+                    saved,
+                    transposing: .first,
+                    scale: self.scale,
+                    adding: true,
+                    into: dB.rows(rows)
+                )
+            }
+        }
+        if let dA = self.a.gradient {
+            team.forEachSlab(ofColumns: dA.columns) { columns in
+                multiply(dSaved, x.columns(columns), transposing: .first, adding: true, into: dA.columns(columns))
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+// What processor this is. Built without -march flags, so that it runs on the oldest x86-64 there is and can say what
+// is missing before any code runs that needs it.
+
+#ifndef CPROCESSOR_H
+#define CPROCESSOR_H
+
+/// The features of x86-64-v3 that the processor or the operating system lacks, separated by ", ": an empty text where
+/// nothing is missing, and on every other architecture. The text lives as long as the process.
+const char *processor_missing_features(void);
+
+/// The processor's own name, such as "AMD EPYC 9354 32-Core Processor", or the architecture's where it has none.
+/// The text lives as long as the process.
+const char *processor_name(void);
+
+#endif

@@ -1,0 +1,84 @@
+public import Layers
+public import Tensors
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Musl
+#endif
+
+/// An encoder with the head that HF's `BertForSequenceClassification` puts on it; with one output it is a regression.
+///
+///     pooled = tanh(W_p h[first] + b_p)        logits = W_c dropout(pooled) + b_c
+///
+/// Shapes: `h[first]` and `pooled` are `[sequences, hidden]`, `logits` is `[sequences, outputs]`.
+public struct Classifier {
+    public let encoder: BERTEncoder
+    private let pooler: Linear
+    private let classifier: Linear
+
+    public init(
+        _ configuration: EncoderConfiguration,
+        store: ParameterStore,
+        adapters: (_ block: Int, _ layer: LinearLayer) -> (any LinearAdapter)? = { _, _ in nil }
+    ) {
+        self.encoder = BERTEncoder(configuration, store: store, adapters: adapters)
+        self.pooler = store.linear("pooler.dense")
+        self.classifier = store.linear("classifier")
+    }
+
+    public var outputs: Int { self.classifier.weight.value.rows }
+
+    /// What the backward pass needs.
+    public struct Saved {
+        let encoder: BERTEncoder.Saved
+        let pooler: Linear.Saved
+        let pooled: MatrixView
+        let dropout: RowDropout?
+        let classifier: Linear.Saved
+    }
+
+    public func forward(_ batch: PackedBatch, pass: Pass) -> (logits: MatrixView, saved: Saved) {
+        let (hidden, encoderSaved) = self.encoder.forward(batch, output: .firstTokens, pass: pass)
+        let pooled = pass.arena.matrix(rows: batch.sequences, columns: hidden.columns)
+        let poolerSaved = self.pooler.forward(hidden, into: pooled, pass: pass) { rows in
+            for row in rows { for i in pooled[row].indices { pooled[row][i] = tanhf(pooled[row][i]) } }
+        }
+        let dropped = pass.arena.matrix(rows: batch.sequences, columns: hidden.columns)
+        dropped.copy(pooled.view)
+        let dropout = RowDropout(
+            pass,
+            site: DropoutSite.classifier,
+            rate: self.encoder.configuration.classifierDropout,
+            rows: batch.places.map { Dropout.row(place: $0, token: 0) }
+        )
+        dropout?.apply(to: dropped, rows: 0..<batch.sequences)
+        let logits = pass.arena.matrix(rows: batch.sequences, columns: self.outputs)
+        let classifierSaved = self.classifier.forward(dropped.view, into: logits, pass: pass)
+        let saved = Saved(
+            encoder: encoderSaved,
+            pooler: poolerSaved,
+            pooled: pooled.view,
+            dropout: dropout,
+            classifier: classifierSaved
+        )
+        return (logits.view, saved)
+    }
+
+    /// Adds to the gradients of what is trainable.
+    public func backward(_ dLogits: MatrixView, saved: Saved, batch: PackedBatch, pass: Pass) {
+        let mark = pass.arena.mark
+        defer { pass.arena.release(to: mark) }
+        let (rows, hidden) = (batch.sequences, saved.pooled.columns)
+        let dPooled = pass.arena.matrix(rows: rows, columns: hidden)
+        self.classifier.backward(dLogits, saved: saved.classifier, dx: dPooled, pass: pass)
+        saved.dropout?.apply(to: dPooled, rows: 0..<rows)
+        for row in 0..<rows {
+            let (d, pooled) = (dPooled[row], saved.pooled[row])
+            for i in d.indices { d[i] *= 1 - pooled[i] * pooled[i] }
+        }
+        let dHidden = pass.arena.matrix(rows: rows, columns: hidden)
+        self.pooler.backward(dPooled.view, saved: saved.pooler, dx: dHidden, pass: pass)
+        self.encoder.backward(dHidden.view, saved: saved.encoder, batch: batch, pass: pass)
+    }
+}

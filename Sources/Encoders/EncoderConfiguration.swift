@@ -1,0 +1,147 @@
+import Foundation
+
+/// What a backbone's `config.json` says, as far as a BERT encoder depends on it.
+public struct EncoderConfiguration: Hashable, Sendable {
+    public var vocabulary: Int
+    public var hidden: Int
+    public var layers: Int
+    public var heads: Int
+    public var intermediate: Int
+    public var positions: Int
+    public var types: Int
+    public var layerNormEpsilon: Float
+    public var hiddenDropout: Float
+    public var attentionDropout: Float
+    /// Before the classifier; the configuration's `classifier_dropout`, else its hidden dropout.
+    public var classifierDropout: Float
+    /// The deviation of a new head's weights.
+    public var initializerRange: Double
+
+    public init(
+        vocabulary: Int,
+        hidden: Int,
+        layers: Int,
+        heads: Int,
+        intermediate: Int,
+        positions: Int,
+        types: Int = 2,
+        layerNormEpsilon: Float = 1e-12,
+        dropout: Float = 0.1,
+        initializerRange: Double = 0.02
+    ) {
+        self.vocabulary = vocabulary
+        self.hidden = hidden
+        self.layers = layers
+        self.heads = heads
+        self.intermediate = intermediate
+        self.positions = positions
+        self.types = types
+        self.layerNormEpsilon = layerNormEpsilon
+        self.hiddenDropout = dropout
+        self.attentionDropout = dropout
+        self.classifierDropout = dropout
+        self.initializerRange = initializerRange
+    }
+
+    /// The same encoder with one dropout rate everywhere.
+    public func replacingDropout(_ rate: Float) -> EncoderConfiguration {
+        var copy = self
+        (copy.hiddenDropout, copy.attentionDropout, copy.classifierDropout) = (rate, rate, rate)
+        return copy
+    }
+
+    /// The largest `config.json` that is read, in bytes.
+    static let fileLimitBytes = 1 << 20
+
+    /// Reads `config.json` of a backbone's folder.
+    ///
+    /// - Throws: ``BackboneError`` naming what is missing, out of range or not supported.
+    public init(folder: String) throws {
+        let path = folder + "/config.json"
+        let file = try File(path: path, limitBytes: Self.fileLimitBytes)
+        let object: [String: Any]
+        do {
+            object = try JSONSerialization.jsonObject(with: Data(file.bytes)) as? [String: Any] ?? [:]
+        } catch {
+            throw BackboneError(path: path, "not JSON: \(error.localizedDescription)")
+        }
+        let reader = ConfigurationReader(path: path, object: object)
+        try reader.require("model_type", ["bert"])
+        try reader.require("hidden_act", ["gelu"])
+        try reader.require("position_embedding_type", ["absolute"], whereAbsent: "absolute")
+        let hiddenDropout = try reader.rate("hidden_dropout_prob")
+        self.vocabulary = try reader.count("vocab_size", 1...10_000_000)
+        self.hidden = try reader.count("hidden_size", 1...65_536)
+        self.layers = try reader.count("num_hidden_layers", 1...1024)
+        self.heads = try reader.count("num_attention_heads", 1...1024)
+        self.intermediate = try reader.count("intermediate_size", 1...1_048_576)
+        self.positions = try reader.count("max_position_embeddings", 1...65_536)
+        self.types = try reader.count("type_vocab_size", 1...1024)
+        self.layerNormEpsilon = Float(try reader.number("layer_norm_eps", 0...1, whereAbsent: 1e-12))
+        self.hiddenDropout = hiddenDropout
+        self.attentionDropout = try reader.rate("attention_probs_dropout_prob")
+        self.classifierDropout =
+            object["classifier_dropout"] is NSNull || object["classifier_dropout"] == nil
+            ? hiddenDropout : try reader.rate("classifier_dropout")
+        self.initializerRange = try reader.number("initializer_range", 0...10, whereAbsent: 0.02)
+        guard self.hidden % self.heads == 0 else {
+            throw BackboneError(
+                path: path,
+                "hidden_size \(self.hidden) is no multiple of num_attention_heads \(self.heads)"
+            )
+        }
+    }
+}
+
+/// A backbone's folder with something missing, damaged or not supported.
+public struct BackboneError: Error, Hashable, Sendable, CustomStringConvertible {
+    public let path: String
+    public let message: String
+
+    public init(path: String, _ message: String) {
+        self.path = path
+        self.message = message
+    }
+
+    public var description: String { "\(self.path): \(self.message)" }
+}
+
+private struct ConfigurationReader {
+    let path: String
+    let object: [String: Any]
+
+    func require(_ key: String, _ supported: [String], whereAbsent: String? = nil) throws {
+        let value = self.object[key] as? String ?? whereAbsent ?? "absent"
+        guard supported.contains(value) else {
+            throw BackboneError(
+                path: self.path,
+                "\(key) is \"\(value.prefix(80))\"; supported: \(supported.joined(separator: ", "))"
+            )
+        }
+    }
+
+    func count(_ key: String, _ range: ClosedRange<Int>) throws -> Int {
+        guard let value = self.object[key] as? Int, range.contains(value) else {
+            throw BackboneError(
+                path: self.path,
+                "\(key) is \(self.shown(key)); expected a whole number from \(range.lowerBound) to \(range.upperBound)"
+            )
+        }
+        return value
+    }
+
+    func number(_ key: String, _ range: ClosedRange<Double>, whereAbsent: Double) throws -> Double {
+        guard let given = self.object[key] else { return whereAbsent }
+        guard let value = given as? Double, range.contains(value) else {
+            throw BackboneError(
+                path: self.path,
+                "\(key) is \(self.shown(key)); expected a number from \(range.lowerBound) to \(range.upperBound)"
+            )
+        }
+        return value
+    }
+
+    func rate(_ key: String) throws -> Float { Float(try self.number(key, 0...0.99, whereAbsent: 0.1)) }
+
+    private func shown(_ key: String) -> String { self.object[key].map { String("\($0)".prefix(80)) } ?? "absent" }
+}

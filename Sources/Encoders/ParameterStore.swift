@@ -1,0 +1,249 @@
+public import Layers
+public import Tensors
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Musl
+#endif
+
+/// What a parameter is before it has memory.
+public struct ParameterDeclaration: Hashable, Sendable {
+    /// Where its first value comes from.
+    public enum Source: Hashable, Sendable {
+        /// The backbone's file, under the same name.
+        case backbone
+        case zeros
+        case ones
+        /// Normal numbers of this deviation, by the seed.
+        case normal(Double)
+        /// Uniform numbers in ±bound, by the seed.
+        case uniform(Float)
+    }
+
+    public var name: String
+    /// As in the file: one or two dimensions.
+    public var shape: [Int]
+    public var source: Source
+    public var isTrainable: Bool
+    /// Part of the head, which published counts leave out.
+    public var isHead: Bool
+
+    public init(name: String, shape: [Int], source: Source, isTrainable: Bool, isHead: Bool = false) {
+        precondition(shape.count == 1 || shape.count == 2, "\(name) has \(shape.count) dimensions")
+        self.name = name
+        self.shape = shape
+        self.source = source
+        self.isTrainable = isTrainable
+        self.isHead = isHead
+    }
+
+    public var count: Int { self.shape.reduce(1, *) }
+    var rows: Int { self.shape.count == 2 ? self.shape[0] : 1 }
+    var columns: Int { self.shape.last ?? 1 }
+
+    /// Whether decay applies: not to biases and layer norms, which are the vectors among the parameters.
+    public var decays: Bool { self.shape.count == 2 }
+}
+
+/// All parameters of a network: the trainable ones in one allocation with their gradients in another, beside each
+/// other in the order of their declaration; the frozen ones where the mapped file has them.
+public final class ParameterStore {
+    public let declarations: [ParameterDeclaration]
+    /// `[1, trainable]`
+    public let values: Matrix
+    /// `[1, trainable]`
+    public let gradients: Matrix
+    /// Of each trainable parameter, its part of ``values``.
+    public let trainable: [(declaration: ParameterDeclaration, range: Range<Int>)]
+    private var parameters: [String: Parameter] = [:]
+    private let backbone: Safetensors
+    /// Frozen parameters that no file has.
+    private let frozen: Matrix
+
+    /// - Parameters:
+    ///   - backbone: the weights, whose names may have a prefix such as `bert.`.
+    ///   - seed: of what has no value yet.
+    /// - Throws: ``BackboneError`` for a tensor that is missing or of another shape.
+    public init(_ declarations: [ParameterDeclaration], backbone: BackboneWeights, seed: UInt64) throws {
+        self.declarations = declarations
+        self.backbone = backbone.file
+        var (ranges, trainableCount, frozenCount) = ([(ParameterDeclaration, Range<Int>)](), 0, 0)
+        for declaration in declarations {
+            if declaration.isTrainable {
+                ranges.append((declaration, trainableCount..<trainableCount + declaration.count))
+                trainableCount += declaration.count
+            } else if declaration.source != .backbone {
+                frozenCount += declaration.count
+            }
+        }
+        self.trainable = ranges
+        self.values = Matrix(rows: 1, columns: trainableCount)
+        self.gradients = Matrix(rows: 1, columns: trainableCount)
+        self.frozen = Matrix(rows: 1, columns: frozenCount)
+        var (trainableOffset, frozenOffset) = (0, 0)
+        for (index, declaration) in declarations.enumerated() {
+            let fileView = declaration.source == .backbone ? try backbone.view(declaration) : nil
+            if !declaration.isTrainable, let fileView {
+                self.add(declaration, Parameter(name: declaration.name, value: fileView))
+                continue
+            }
+            let offset = declaration.isTrainable ? trainableOffset : frozenOffset
+            let memory = declaration.isTrainable ? self.values.mutableView : self.frozen.mutableView
+            let value = Self.part(of: memory, at: offset, declaration)
+            if let fileView {
+                value.copy(fileView)
+            } else {
+                Self.initialise(value, declaration, seed: seed, index: index)
+            }
+            let gradient =
+                declaration.isTrainable ? Self.part(of: self.gradients.mutableView, at: offset, declaration) : nil
+            self.add(declaration, Parameter(name: declaration.name, value: value.view, gradient: gradient))
+            if declaration.isTrainable {
+                trainableOffset += declaration.count
+            } else {
+                frozenOffset += declaration.count
+            }
+        }
+    }
+
+    public subscript(name: String) -> Parameter {
+        guard let parameter = self.parameters[name] else { preconditionFailure("no parameter is called \(name)") }
+        return parameter
+    }
+
+    /// How many numbers are trained, outside the head and in it.
+    public var trainableCounts: (method: Int, head: Int) {
+        self.trainable.reduce(into: (0, 0)) { counts, entry in
+            if entry.declaration.isHead { counts.1 += entry.range.count } else { counts.0 += entry.range.count }
+        }
+    }
+
+    /// Takes over the trainable parameters of a saved adapter and head: `parameters.safetensors` as training leaves it,
+    /// or `adapter_model.safetensors` with PEFT's longer names.
+    ///
+    /// - Throws: ``BackboneError`` for a file that lacks one of them.
+    public func load(folder: String) throws {
+        let names = ["parameters.safetensors", "adapter_model.safetensors"].map { folder + "/" + $0 }
+        guard let path = names.first(where: { access($0, R_OK) == 0 }) else {
+            throw BackboneError(path: folder, "holds neither parameters.safetensors nor adapter_model.safetensors")
+        }
+        let file = try Safetensors(path: path)
+        var ownNames: [String: String] = [:]
+        for name in file.tensors.keys {
+            var own = name[...]
+            for prefix in ["base_model.model.", "bert."] where own.hasPrefix(prefix) {
+                own = own.dropFirst(prefix.count)
+            }
+            ownNames[String(own)] = name
+        }
+        for (declaration, range) in self.trainable {
+            guard let name = ownNames[declaration.name], file.tensors[name]?.shape == declaration.shape else {
+                throw BackboneError(path: path, "has no \"\(declaration.name)\" of the shape \(declaration.shape)")
+            }
+            _ = UnsafeMutableBufferPointer(rebasing: self.values.mutableView[0][range]).update(
+                from: try file.floats(name)
+            )
+        }
+    }
+
+    private func add(_ declaration: ParameterDeclaration, _ parameter: Parameter) {
+        precondition(
+            self.parameters.updateValue(parameter, forKey: declaration.name) == nil,
+            "\(declaration.name) is declared twice"
+        )
+    }
+
+    private static func part(of memory: MutableMatrixView, at offset: Int, _ declaration: ParameterDeclaration)
+        -> MutableMatrixView
+    {
+        MutableMatrixView(memory.base + offset, rows: declaration.rows, columns: declaration.columns)
+    }
+
+    private static func initialise(
+        _ value: MutableMatrixView,
+        _ declaration: ParameterDeclaration,
+        seed: UInt64,
+        index: Int
+    ) {
+        let flat = UnsafeMutableBufferPointer(start: value.base, count: declaration.count)
+        // The stream belongs to the name, so that one more parameter changes no other.
+        let stream = RandomStream(
+            seed: seed,
+            stream: declaration.name.utf8.reduce(0x811C_9DC5) { ($0 ^ UInt32($1)) &* 0x0100_0193 }
+        )
+        switch declaration.source {
+        case .zeros: flat.update(repeating: 0)
+        case .ones: flat.update(repeating: 1)
+        case .normal(let deviation): stream.normal(deviation: deviation, into: flat)
+        case .uniform(let bound): stream.uniform(bound: bound, into: flat)
+        case .backbone: preconditionFailure("\(declaration.name) comes from the backbone's file")
+        }
+    }
+}
+
+/// A backbone's weights under the names that the encoder uses.
+public struct BackboneWeights: Sendable {
+    public let file: Safetensors
+    private let prefix: String
+
+    /// Tensors of other heads and of bookkeeping, which fine-tuning never reads.
+    private static let skippedPrefixes = ["cls.", "lm_head.", "lm_predictions.", "mask_predictions.", "classifier."]
+    private static let skippedSuffixes = [".position_ids"]
+
+    /// Maps `model.safetensors` of a backbone's folder.
+    public init(folder: String) throws {
+        self.init(file: try Safetensors(path: folder + "/model.safetensors"))
+    }
+
+    public init(file: Safetensors) {
+        self.file = file
+        self.prefix = file.tensors.keys.contains { $0.hasPrefix("bert.") } ? "bert." : ""
+    }
+
+    /// Checks that the file has what is declared and nothing that nobody knows.
+    ///
+    /// - Returns: the names that are skipped, for people.
+    /// - Throws: ``BackboneError`` for unexpected names.
+    public func check(against declarations: [ParameterDeclaration]) throws -> [String] {
+        let known = Set(declarations.filter { $0.source == .backbone }.map { self.prefix + $0.name })
+        let others = self.file.tensors.keys.filter { !known.contains($0) }.sorted()
+        let isSkipped = { (name: String) in
+            Self.skippedPrefixes.contains { name.hasPrefix($0) } || Self.skippedSuffixes.contains { name.hasSuffix($0) }
+                || name.hasPrefix(self.prefix + "pooler.")
+        }
+        if let unexpected = others.first(where: { !isSkipped($0) }) {
+            throw BackboneError(
+                path: self.file.path,
+                "tensor \"\(unexpected.prefix(200))\" belongs to no part of the encoder that config.json describes; "
+                    + "give the weights that go with it"
+            )
+        }
+        return others
+    }
+
+    /// Where the file has a parameter.
+    func view(_ declaration: ParameterDeclaration) throws -> MatrixView {
+        let name = self.prefix + declaration.name
+        guard let tensor = self.file.tensors[name] else {
+            throw BackboneError(
+                path: self.file.path,
+                "has no tensor \"\(name)\"; the file is not this backbone's or is incomplete"
+            )
+        }
+        guard tensor.shape == declaration.shape else {
+            throw BackboneError(
+                path: self.file.path,
+                "tensor \"\(name)\" has the shape \(tensor.shape); config.json asks for \(declaration.shape)"
+            )
+        }
+        let floats = try self.file.floats(name)
+        guard let base = floats.baseAddress else {
+            throw BackboneError(path: self.file.path, "tensor \"\(name)\" is empty")
+        }
+        return MatrixView(base, rows: declaration.rows, columns: declaration.columns)
+    }
+
+    /// Whether the file has the pooler.
+    public var hasPooler: Bool { self.file.tensors[self.prefix + "pooler.dense.weight"] != nil }
+}

@@ -1,0 +1,134 @@
+public import Digests
+
+/// One pass over one split: the loss and every metric of the task, with what it cost.
+public struct Evaluation: Hashable, Codable, Sendable {
+    /// `train`, `validation` or `test`.
+    public var split: String
+    public var step: Int
+    /// Epochs done when it was made.
+    public var epoch: Double
+    public var loss: Double
+    /// Absent where the metric is undefined (a correlation with a constant).
+    public var metrics: [MetricName: Double]
+    public var runtimeSeconds: Double
+    public var samples: Int
+    public var samplesPerSecond: Double
+    public var stepsPerSecond: Double
+
+    public init(
+        split: String,
+        step: Int,
+        epoch: Double,
+        loss: Double,
+        metrics: [MetricName: Double],
+        runtimeSeconds: Double,
+        samples: Int,
+        steps: Int
+    ) {
+        self.split = split
+        self.step = step
+        self.epoch = epoch
+        self.loss = loss
+        self.metrics = metrics
+        self.runtimeSeconds = runtimeSeconds
+        self.samples = samples
+        self.samplesPerSecond = Double(samples) / max(runtimeSeconds, 1e-9)
+        self.stepsPerSecond = Double(steps) / max(runtimeSeconds, 1e-9)
+    }
+}
+
+/// What a result was computed on and with.
+public struct Environment: Hashable, Codable, Sendable {
+    /// The processor's own name.
+    public var processor: String
+    /// What decides bits on a machine: BLAS version, its core name, our instruction set.
+    public var kernelClass: String
+    public var threads: Int
+    public var operatingSystem: String
+    /// Quintet's version.
+    public var version: String
+
+    public init(processor: String, kernelClass: String, threads: Int, operatingSystem: String, version: String) {
+        self.processor = processor
+        self.kernelClass = kernelClass
+        self.threads = threads
+        self.operatingSystem = operatingSystem
+        self.version = version
+    }
+}
+
+/// What a finished shard leaves: scores, costs, parameter counts, environment.
+public struct ShardResult: Hashable, Codable, Sendable {
+    public var key: ShardKey
+    public var task: String
+    public var method: String
+    public var seed: Int
+    public var splitProtocol: SplitProtocol
+    /// The evaluation that a table takes its score from: test, or validation where the protocol has no test split.
+    public var scored: Evaluation
+    /// All evaluations, in the order in which they were made.
+    public var evaluations: [Evaluation]
+    /// The mean training loss of the last epoch's steps.
+    public var trainingLoss: Double
+    public var steps: Int
+    public var epochs: Double
+    /// The step whose parameters were scored.
+    public var scoredStep: Int
+    /// Seconds of training, over all attempts that led here.
+    public var runtimeSeconds: Double
+    public var samplesPerSecond: Double
+    public var stepsPerSecond: Double
+    public var peakMemoryBytes: Int
+    /// Trainable parameters outside the head, by the method's published rule, at the start and at the end.
+    public var trainableParametersInitial: Int
+    public var trainableParametersFinal: Int
+    /// The head's parameters where it is trained, else 0.
+    public var headParameters: Int
+    /// The digest of the scored parameters as raw safetensors: equal for equal training.
+    public var parametersDigest: Digest
+    public var environment: Environment
+
+    public init(
+        key: ShardKey,
+        task: String,
+        method: String,
+        seed: Int,
+        splitProtocol: SplitProtocol,
+        scored: Evaluation,
+        evaluations: [Evaluation],
+        trainingLoss: Double,
+        steps: Int,
+        epochs: Double,
+        scoredStep: Int,
+        runtimeSeconds: Double,
+        samplesPerSecond: Double,
+        stepsPerSecond: Double,
+        peakMemoryBytes: Int,
+        trainableParametersInitial: Int,
+        trainableParametersFinal: Int,
+        headParameters: Int,
+        parametersDigest: Digest,
+        environment: Environment
+    ) {
+        self.key = key
+        self.task = task
+        self.method = method
+        self.seed = seed
+        self.splitProtocol = splitProtocol
+        self.scored = scored
+        self.evaluations = evaluations
+        self.trainingLoss = trainingLoss
+        self.steps = steps
+        self.epochs = epochs
+        self.scoredStep = scoredStep
+        self.runtimeSeconds = runtimeSeconds
+        self.samplesPerSecond = samplesPerSecond
+        self.stepsPerSecond = stepsPerSecond
+        self.peakMemoryBytes = peakMemoryBytes
+        self.trainableParametersInitial = trainableParametersInitial
+        self.trainableParametersFinal = trainableParametersFinal
+        self.headParameters = headParameters
+        self.parametersDigest = parametersDigest
+        self.environment = environment
+    }
+}

@@ -1,0 +1,339 @@
+internal import Yams
+
+/// A grid file with a mistake, and where it is.
+public struct SweepFileError: Error, Hashable, Sendable, CustomStringConvertible {
+    public let file: String
+    /// Counted from 1; `nil` where the whole file is meant.
+    public let line: Int?
+    public let column: Int?
+    public let message: String
+
+    public var description: String {
+        let place = self.line.map { ":\($0)" + (self.column.map { ":\($0)" } ?? "") } ?? ""
+        return "\(self.file)\(place): \(self.message)"
+    }
+}
+
+extension SweepDefinition {
+    /// The largest grid file that is read, in bytes.
+    public static let fileLimitBytes = 1 << 20
+
+    /// Reads a grid file.
+    ///
+    /// - Parameters:
+    ///   - yaml: the file's text.
+    ///   - file: its name, for messages.
+    /// - Throws: ``SweepFileError`` with line and column.
+    public init(yaml: String, file: String) throws(SweepFileError) {
+        var reader = SweepFileReader(file: file)
+        self = try reader.read(yaml)
+    }
+}
+
+/// Walks the YAML tree; every mistake is reported where it stands.
+private struct SweepFileReader {
+    let file: String
+
+    private static let keys = ["sweep", "backbone", "tasks", "methods", "seeds", "defaults", "overrides"]
+
+    mutating func read(_ yaml: String) throws(SweepFileError) -> SweepDefinition {
+        guard yaml.utf8.count <= SweepDefinition.fileLimitBytes else {
+            throw self.error(
+                nil,
+                "the file has \(yaml.utf8.count) bytes; a grid has at most \(SweepDefinition.fileLimitBytes)"
+            )
+        }
+        let root = try self.members(try self.compose(yaml), of: "a grid", known: Self.keys)
+        let tasks = try self.tasks(try self.required("tasks", root))
+        let methods = try self.methods(try self.required("methods", root))
+        let seeds = try self.seeds(root["seeds"])
+        let definition = SweepDefinition(
+            name: try self.sweepName(try self.required("sweep", root)),
+            backbone: try self.text(try self.required("backbone", root), "backbone"),
+            tasks: tasks,
+            methods: methods,
+            seeds: seeds,
+            defaults: try root["defaults"].map { (node) throws(SweepFileError) in
+                try self.settings(node, of: methods.map(\.method))
+            } ?? [:],
+            overrides: try self.overrides(root["overrides"], tasks: tasks, methods: methods, seeds: seeds)
+        )
+        try self.checkGrid(definition)
+        return definition
+    }
+
+    private func compose(_ yaml: String) throws(SweepFileError) -> Node {
+        do {
+            guard let node = try Yams.compose(yaml: yaml) else {
+                throw self.error(nil, "the file is empty; see the README for a grid")
+            }
+            return node
+        } catch let error as SweepFileError {
+            throw error
+        } catch let error as YamlError {
+            throw self.error(error)
+        } catch {
+            throw self.error(nil, "\(error)")
+        }
+    }
+
+    private func error(_ error: YamlError) -> SweepFileError {
+        switch error {
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+            .composer(_, let problem, let mark, _):
+            SweepFileError(file: self.file, line: mark.line, column: mark.column, message: "not YAML: \(problem)")
+        case .duplicatedKeysInMapping(let duplicates, let context):
+            SweepFileError(
+                file: self.file,
+                line: context.mark.line,
+                column: context.mark.column,
+                message: "\(duplicates.map { "\($0)" }.joined(separator: ", ")) is given twice; keep one"
+            )
+        default: SweepFileError(file: self.file, line: nil, column: nil, message: "not YAML: \(error)")
+        }
+    }
+
+    private func error(_ node: Node?, _ message: String) -> SweepFileError {
+        SweepFileError(file: self.file, line: node?.mark?.line, column: node?.mark?.column, message: message)
+    }
+
+    private func sweepName(_ node: Node) throws(SweepFileError) -> String {
+        let name = try self.text(node, "sweep")
+        let allowed = name.utf8.allSatisfy { byte in
+            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+                || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || "-_.".utf8.contains(byte)
+        }
+        guard allowed, (1...64).contains(name.utf8.count), name.first != "." else {
+            throw self.error(node, "sweep is \"\(name.prefix(80))\"; give 1 to 64 letters, digits, - _ or .")
+        }
+        return name
+    }
+
+    private func tasks(_ node: Node) throws(SweepFileError) -> [String] {
+        var names: [String] = []
+        for item in try self.items(node, "tasks") {
+            let name: String
+            do { name = try TaskDescription.named(try self.text(item, "a task")).name } catch let error as UnknownName {
+                throw self.error(item, "\(error)")
+            } catch { throw error as? SweepFileError ?? self.error(item, "\(error)") }
+            guard !names.contains(name) else { throw self.error(item, "task \(name) is given twice; keep one") }
+            names.append(name)
+        }
+        return names
+    }
+
+    private func methods(_ node: Node) throws(SweepFileError) -> [SweepDefinition.Method] {
+        var methods: [(entry: SweepDefinition.Method, hasLabel: Bool, node: Node)] = []
+        for item in try self.items(node, "methods") {
+            var (name, settings): (String, Node?) = ("", nil)
+            if let mapping = item.mapping {
+                guard mapping.count == 1, let (key, value) = mapping.first.map({ ($0.key, $0.value) }) else {
+                    throw self.error(item, "a method is a name, or one name with its settings: lora: {rank: 8}")
+                }
+                (name, settings) = (try self.text(key, "a method"), value)
+            } else {
+                name = try self.text(item, "a method")
+            }
+            let method: MethodDescription
+            do { method = try MethodDescription.named(name) } catch { throw self.error(item, "\(error)") }
+            let label = try settings?.mapping?["label"].map { (node) throws(SweepFileError) in
+                try self.text(node, "label")
+            }
+            let values =
+                try settings.map { (node) throws(SweepFileError) in
+                    try self.settings(node, of: [method.name], ignoring: "label")
+                } ?? [:]
+            methods.append((.init(label: label ?? name, method: name, settings: values), label != nil, item))
+        }
+        return try self.labelled(methods)
+    }
+
+    /// Methods that stand twice in a grid are told apart by the settings that they are given.
+    private func labelled(_ methods: [(entry: SweepDefinition.Method, hasLabel: Bool, node: Node)])
+        throws(SweepFileError) -> [SweepDefinition.Method]
+    {
+        var result: [SweepDefinition.Method] = []
+        for (index, method) in methods.enumerated() {
+            var entry = method.entry
+            let hasTwin = methods.indices.contains { $0 != index && methods[$0].entry.label == entry.label }
+            if hasTwin && !method.hasLabel && !entry.settings.isEmpty {
+                let given = entry.settings.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+                entry.label += " " + given.joined(separator: " ")
+            }
+            guard !result.contains(where: { $0.label == entry.label }) else {
+                throw self.error(method.node, "method \(entry.label) is given twice; keep one, or give each a label")
+            }
+            guard !entry.label.isEmpty, entry.label.utf8.count <= 200,
+                !entry.label.contains(where: { $0 == "/" || $0.isNewline })
+            else { throw self.error(method.node, "a label has 1 to 200 bytes on one line, without /") }
+            result.append(entry)
+        }
+        return result
+    }
+
+    private func seeds(_ node: Node?) throws(SweepFileError) -> [Int] {
+        guard let node else { return Array(0..<5) }
+        if let count = node.int {
+            guard (1...SweepDefinition.seedLimit).contains(count) else {
+                throw self.error(node, "seeds is \(count); give 1 to \(SweepDefinition.seedLimit), or a list")
+            }
+            return Array(0..<count)
+        }
+        var seeds: [Int] = []
+        let items = try self.items(node, "seeds")
+        guard items.count <= SweepDefinition.seedLimit else {
+            throw self.error(node, "seeds lists \(items.count); a sweep has at most \(SweepDefinition.seedLimit)")
+        }
+        for item in items {
+            guard let seed = item.int, (0...Int(UInt32.max)).contains(seed) else {
+                throw self.error(
+                    item,
+                    "seed \"\(item.scalar?.string ?? "")\" is no whole number from 0 to \(UInt32.max)"
+                )
+            }
+            guard !seeds.contains(seed) else { throw self.error(item, "seed \(seed) is given twice; keep one") }
+            seeds.append(seed)
+        }
+        return seeds
+    }
+
+    private func overrides(
+        _ node: Node?,
+        tasks: [String],
+        methods: [SweepDefinition.Method],
+        seeds: [Int]
+    ) throws(SweepFileError) -> [SweepDefinition.Override] {
+        guard let node else { return [] }
+        var overrides: [SweepDefinition.Override] = []
+        for item in try self.items(node, "overrides") {
+            let members = try self.members(item, of: "an override", known: ["match", "set"])
+            let matchNode = try self.required("match", members, in: item)
+            var match: [String: [String]] = [:]
+            for (key, value) in try self.members(matchNode, of: "match", known: SweepDefinition.Override.matchKeys) {
+                let known =
+                    switch key {
+                    case "method": methods.map(\.label) + methods.map(\.method)
+                    case "task": tasks + tasks.compactMap { try? TaskDescription.named($0).title }
+                    default: seeds.map(String.init)
+                    }
+                match[key] = try self.items(value, key).map { (node) throws(SweepFileError) in
+                    let name = try self.text(node, key)
+                    // What matches nothing would silently change nothing.
+                    guard known.contains(name) else {
+                        throw self.error(
+                            node,
+                            "\(UnknownName(kind: "\(key) of this sweep", name: name, known: known.unique))"
+                        )
+                    }
+                    return name
+                }
+            }
+            let matched = match["method"].map { names in
+                methods.filter { names.contains($0.label) || names.contains($0.method) }
+            }
+            let set = try self.settings(
+                try self.required("set", members, in: item),
+                of: (matched ?? methods).map(\.method)
+            )
+            overrides.append(.init(match: match, set: set))
+        }
+        return overrides
+    }
+
+    /// Settings that at least one of these methods has.
+    private func settings(_ node: Node, of methods: [String], ignoring ignored: String? = nil) throws(SweepFileError)
+        -> Settings
+    {
+        let descriptions = MethodDescription.all.filter { methods.contains($0.name) }
+        var settings: Settings = [:]
+        for (key, value) in try self.pairs(node, of: "settings") where key.text != ignored {
+            let found = descriptions.lazy.compactMap { $0.allSettings.first { $0.name == key.text } }.first
+            guard let setting = found else {
+                do { _ = try descriptions[0].setting(key.text) } catch { throw self.error(key.node, "\(error)") }
+                continue
+            }
+            do {
+                if let items = value.sequence {
+                    let texts = try items.map { (node) throws(SweepFileError) in try self.text(node, key.text) }
+                    settings[key.text] = try setting.checked(.list(texts))
+                } else {
+                    settings[key.text] = try setting.read(try self.text(value, key.text))
+                }
+            } catch let error as SweepFileError { throw error } catch { throw self.error(value, "\(error)") }
+        }
+        if settings["warmupRatio"] != nil && settings["warmupSteps"] != nil {
+            throw self.error(node, "warmupRatio and warmupSteps are both given; keep one")
+        }
+        return settings
+    }
+
+    private func checkGrid(_ definition: SweepDefinition) throws(SweepFileError) {
+        let count = definition.methods.count * definition.tasks.count * definition.seeds.count
+        guard count <= SweepDefinition.shardLimit else {
+            throw self.error(nil, "the grid has \(count) shards; a sweep has at most \(SweepDefinition.shardLimit)")
+        }
+        do { _ = try definition.shards() } catch { throw self.error(nil, "\(error)") }
+    }
+}
+
+// Reading of nodes, with the place of what is wrong.
+extension SweepFileReader {
+    private func required(_ key: String, _ members: [String: Node], in node: Node? = nil) throws(SweepFileError) -> Node
+    {
+        guard let value = members[key] else { throw self.error(node, "\(key) is missing; add \"\(key): …\"") }
+        return value
+    }
+
+    private func pairs(_ node: Node, of what: String) throws(SweepFileError) -> [(
+        key: (text: String, node: Node), value: Node
+    )] {
+        guard let mapping = node.mapping else {
+            throw self.error(node, "\(what) must be names with values, such as {epochs: 3}")
+        }
+        var pairs: [(key: (text: String, node: Node), value: Node)] = []
+        for (key, value) in mapping { pairs.append((key: (try self.text(key, "a key"), key), value: value)) }
+        return pairs
+    }
+
+    private func members(_ node: Node, of what: String, known: [String]) throws(SweepFileError) -> [String: Node] {
+        var members: [String: Node] = [:]
+        for (key, value) in try self.pairs(node, of: what) {
+            guard known.contains(key.text) else {
+                let isSetting = Hyperparameters.settings.contains { $0.name == key.text }
+                let hint = isSetting ? "; a hyperparameter belongs under defaults" : ""
+                throw self.error(
+                    key.node,
+                    "\(UnknownName(kind: "key of \(what)", name: key.text, known: known))\(hint)"
+                )
+            }
+            members[key.text] = value
+        }
+        return members
+    }
+
+    /// A list, or one value standing for a list of one.
+    private func items(_ node: Node, _ what: String) throws(SweepFileError) -> [Node] {
+        if let sequence = node.sequence {
+            guard !sequence.isEmpty else { throw self.error(node, "\(what) is an empty list; give at least one") }
+            return Array(sequence)
+        }
+        guard node.scalar != nil else { throw self.error(node, "\(what) must be a list") }
+        return [node]
+    }
+
+    private func text(_ node: Node, _ what: String) throws(SweepFileError) -> String {
+        guard let text = node.scalar?.string, !text.isEmpty else {
+            throw self.error(node, "\(what) must be a single value")
+        }
+        return text
+    }
+}
+
+extension [String] {
+    /// Each element once, where it first stands.
+    fileprivate var unique: [String] {
+        var seen: Set<String> = []
+        return self.filter { seen.insert($0).inserted }
+    }
+}

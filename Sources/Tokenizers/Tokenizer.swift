@@ -1,0 +1,56 @@
+/// A text, or a pair of texts, as an encoder takes it: special tokens included, nothing padded.
+public struct Encoding: Hashable, Sendable {
+    /// Indices into the vocabulary.
+    public var ids: [Int32]
+    /// For each id, the text that it belongs to: 0 for the first, 1 for the second (segment ids).
+    public var typeIDs: [Int32]
+
+    public init(ids: [Int32], typeIDs: [Int32]) {
+        precondition(ids.count == typeIDs.count, "\(ids.count) ids and \(typeIDs.count) type ids")
+        self.ids = ids
+        self.typeIDs = typeIDs
+    }
+}
+
+/// Turns text into the tokens of one vocabulary.
+public protocol Tokenizer: Sendable {
+    /// One more than the largest id that ``encode(_:_:maximumLength:)`` can return: an encoder needs so many
+    /// embeddings.
+    var vocabularySize: Int { get }
+
+    /// The tokens of a text or of a pair of texts.
+    ///
+    /// Where there are more than `maximumLength` tokens, special ones counted, the longer text of a pair loses tokens
+    /// at its end first, then both in turn. The special tokens always stay, so that a `maximumLength` below their
+    /// number gives these alone.
+    func encode(_ first: String, _ second: String?, maximumLength: Int) -> Encoding
+}
+
+extension Tokenizer {
+    /// The tokens of one text.
+    public func encode(_ text: String, maximumLength: Int) -> Encoding {
+        self.encode(text, nil, maximumLength: maximumLength)
+    }
+}
+
+/// The tokenizer of a backbone's folder, chosen by the files in it.
+///
+/// - Throws: ``TokenizerError`` where a file is missing or malformed, or asks for what is not supported.
+public func loadTokenizer(folder: String) throws(TokenizerError) -> any Tokenizer {
+    try WordPieceTokenizer(folder: folder)
+}
+
+/// A tokenizer's file that is missing, malformed or of an unsupported kind.
+public struct TokenizerError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The file or folder.
+    public let path: String
+    /// What is wrong with it and what would be right.
+    public let reason: String
+
+    public var description: String { "\(self.path): \(self.reason)" }
+
+    init(_ path: String, _ reason: String) {
+        self.path = path
+        self.reason = reason
+    }
+}

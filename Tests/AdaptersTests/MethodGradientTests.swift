@@ -1,0 +1,161 @@
+import Adapters
+import Encoders
+import Foundation
+import Layers
+import Sweeps
+import Tensors
+import Testing
+
+/// A small random BERT of two blocks, with a method on it, in memory alone.
+struct SmallNetwork {
+    let store: ParameterStore
+    let classifier: Classifier
+    let batch: PackedBatch
+    let labels = [0, 1, 1]
+    let pass: Pass
+
+    init(method name: String, settings: Settings = [:], dropout: Float, threads: Int = 1) throws {
+        let description = try MethodDescription.named(name)
+        let method = fineTuningMethod(name, settings: try description.resolve(settings))
+        var configuration = EncoderConfiguration(
+            vocabulary: 30,
+            hidden: 16,
+            layers: 2,
+            heads: 2,
+            intermediate: 32,
+            positions: 16,
+            initializerRange: 0.3
+        )
+        configuration = configuration.replacingDropout(dropout)
+        let encoder = configuration.declarations(trains: method.trains)
+        let head = configuration.headDeclarations(outputs: 2, poolerInFile: true, isTrainable: true)
+        self.store = try ParameterStore(
+            encoder + method.declarations(configuration) + head,
+            backbone: BackboneWeights(file: try Self.backbone(encoder + head)),
+            seed: 1
+        )
+        let store = self.store
+        self.classifier = Classifier(configuration, store: store) { method.adapter(block: $0, layer: $1, store: store) }
+        var batch = PackedBatch()
+        for (place, length) in [5, 2, 7].enumerated() {
+            let ids = (0..<length).map { Int32(($0 * 7 + place * 3) % 30) }
+            batch.append(tokenIDs: ids, typeIDs: ids.map { $0 % 2 }, place: place)
+        }
+        self.batch = batch
+        self.pass = Pass(team: Team(threads: threads), arena: Arena(), dropout: Dropout(seed: 3, step: 4))
+        // Parameters that start at zero would hide a wrong gradient of their neighbours.
+        let values = store.values.mutableView[0]
+        let noise = RandomStream(seed: 2, stream: 1)
+        for index in values.indices { values[index] += (noise.uniform(at: index) - 0.5) * 0.2 }
+    }
+
+    /// Random weights under the names of a backbone's file.
+    private static func backbone(_ declarations: [ParameterDeclaration]) throws -> Safetensors {
+        var writer = SafetensorsWriter()
+        for (index, declaration) in declarations.enumerated() where declaration.source == .backbone {
+            var values = [Float](repeating: 0, count: declaration.count)
+            values.withUnsafeMutableBufferPointer {
+                RandomStream(seed: UInt64(index), stream: 9).normal(deviation: 0.3, into: $0)
+            }
+            if declaration.name.hasSuffix("LayerNorm.weight") { for i in values.indices { values[i] += 1 } }
+            values.withUnsafeBufferPointer { writer.add(declaration.name, shape: declaration.shape, $0) }
+        }
+        return try Safetensors(path: "in memory", bytes: try writer.bytes())
+    }
+
+    func loss() -> Double {
+        self.pass.arena.reset()
+        let (logits, _) = self.classifier.forward(self.batch, pass: self.pass)
+        return Loss.crossEntropy(logits, labels: self.labels, examples: 3, dLogits: nil) / 3
+    }
+
+    func accumulateGradients() {
+        self.pass.arena.reset()
+        let (logits, saved) = self.classifier.forward(self.batch, pass: self.pass)
+        let dLogits = self.pass.arena.matrix(rows: logits.rows, columns: logits.columns)
+        _ = Loss.crossEntropy(logits, labels: self.labels, examples: 3, dLogits: dLogits)
+        self.classifier.backward(dLogits.view, saved: saved, batch: self.batch, pass: self.pass)
+    }
+}
+
+@Suite struct MethodGradientTests {
+    static let cases: [(String, Settings)] =
+        MethodDescription.all.map { ($0.name, [:]) } + [
+            ("lora", ["rank": .integer(2), "targets": .list(["query", "value"])]),
+            ("lora", ["rank": .integer(3), "alpha": .number(1), "targets": .list(["intermediate"])]),
+        ]
+
+    /// Goal: whatever a method trains, its gradient is that of the loss.
+    /// Method: for each trainable tensor the derivative along a fixed random direction, by central differences through
+    /// the whole network, dropout included: its numbers are the same at every call.
+    @Test(arguments: cases)
+    func `gradients match finite differences through the whole network`(method: String, settings: Settings) throws {
+        for dropout in [0, 0.2] as [Float] {
+            let network = try SmallNetwork(method: method, settings: settings, dropout: dropout)
+            network.accumulateGradients()
+            let (values, gradients) = (network.store.values.mutableView[0], network.store.gradients.view[0])
+            #expect(!network.store.trainable.isEmpty)
+            for (index, entry) in network.store.trainable.enumerated() {
+                let original = Array(values[entry.range])
+                var direction = [Float](repeating: 0, count: original.count)
+                direction.withUnsafeMutableBufferPointer {
+                    RandomStream(seed: UInt64(index), stream: 5).normal(deviation: 1, into: $0)
+                }
+                let length = direction.reduce(0) { $0 + $1 * $1 }.squareRoot()
+                func moved(_ step: Float) -> Double {
+                    for i in original.indices {
+                        values[entry.range.lowerBound + i] = original[i] + step * direction[i] / length
+                    }
+                    return network.loss()
+                }
+                let step: Float = 0.02
+                let numerical = (moved(step) - moved(-step)) / Double(2 * step)
+                _ = moved(0)
+                let analytic = zip(gradients[entry.range], direction).reduce(0.0) { $0 + Double($1.0 * $1.1 / length) }
+                let largest = gradients[entry.range].reduce(0) { $0 + $1 * $1 }.squareRoot()
+                #expect(
+                    abs(numerical - analytic) < 0.02 * Double(largest) + 2e-4,
+                    "\(entry.declaration.name), dropout \(dropout): \(numerical) by differences, \(analytic) by backward"
+                )
+            }
+        }
+    }
+
+    @Test(arguments: MethodDescription.all.map(\.name), [2, 3])
+    func `gradients have the same bits on any number of threads`(method: String, threads: Int) throws {
+        func gradients(_ threads: Int) throws -> [Float] {
+            let network = try SmallNetwork(method: method, dropout: 0.1, threads: threads)
+            network.accumulateGradients()
+            return network.store.gradients.view.values
+        }
+        #expect(try gradients(1) == gradients(threads))
+    }
+
+    @Test func `frozen parameters have no gradient and new adapters change nothing`() throws {
+        let network = try SmallNetwork(method: "lora", dropout: 0)
+        #expect(!network.store["encoder.layer.0.attention.self.query.weight"].isTrainable)
+        let names = network.store.trainable.map(\.declaration.name)
+        #expect(names.filter { $0.contains(".lora_") }.count == 2 * 6 * 2)
+        #expect(
+            names.suffix(4) == ["pooler.dense.weight", "pooler.dense.bias", "classifier.weight", "classifier.bias"]
+        )
+    }
+}
+
+@Suite struct ParameterCountTests {
+    /// Section 1.2 of the methods' specification, on the shape of the MiniLM backbone.
+    @Test(arguments: [("full", 22_565_376), ("bitfit", 25_728), ("lora", 331_776)])
+    func `methods train as many parameters as their definition says`(method: String, count: Int) throws {
+        let configuration = EncoderConfiguration(
+            vocabulary: 30_522,
+            hidden: 384,
+            layers: 6,
+            heads: 12,
+            intermediate: 1536,
+            positions: 512
+        )
+        let tuning = fineTuningMethod(method, settings: try MethodDescription.named(method).resolve([:]))
+        let declarations = configuration.declarations(trains: tuning.trains) + tuning.declarations(configuration)
+        #expect(declarations.filter(\.isTrainable).reduce(0) { $0 + $1.count } == count)
+    }
+}

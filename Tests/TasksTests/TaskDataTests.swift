@@ -1,0 +1,86 @@
+import Sweeps
+import Testing
+
+@testable import Tasks
+
+@Suite struct TaskDataTests {
+    private func rows(_ prefix: String, _ count: Int) -> [Example] {
+        (0..<count).map { Example(first: "\(prefix)\($0)", label: .classIndex($0 % 2)) }
+    }
+
+    private func splits(
+        _ task: String,
+        train: Int,
+        dev: Int,
+        _ splitProtocol: SplitProtocol,
+        training: Int? = nil,
+        evaluation: Int? = nil
+    ) throws -> Splits {
+        TaskData(
+            task: try TaskDescription.named(task),
+            train: self.rows("t", train),
+            dev: self.rows("d", dev),
+            protocol: splitProtocol,
+            trainingExamples: training,
+            evaluationExamples: evaluation
+        ).splits
+    }
+
+    @Test func `fullDev validates on the whole of dev in its order`() throws {
+        let splits = try self.splits("rte", train: 5, dev: 4, .fullDev)
+        #expect(splits == Splits(train: self.rows("t", 5), validation: self.rows("d", 4), test: nil))
+    }
+
+    @Test func `soraSplit42 halves dev for small tasks`() throws {
+        let splits = try self.splits("rte", train: 5, dev: 277, .soraSplit42)
+        #expect(splits.train == self.rows("t", 5))
+        #expect(splits.validation.count == 138)
+        #expect(splits.validation.prefix(3).map(\.first) == ["d207", "d84", "d253"])
+        let test = try #require(splits.test)
+        #expect(test.count == 139)
+        #expect(test.suffix(3).map(\.first) == ["d1", "d119", "d38"])
+    }
+
+    @Test func `soraSplit42 takes validation of train for SST-2`() throws {
+        let splits = try self.splits("sst-2", train: 67349, dev: 872, .soraSplit42)
+        #expect(splits.validation.count == 1000)
+        #expect(splits.validation.prefix(2).map(\.first) == ["t6677", "t49712"])
+        #expect(splits.train.count == 66349)
+        #expect(splits.train.suffix(2).map(\.first) == ["t58784", "t3253"])
+        #expect(splits.test == self.rows("d", 872))
+    }
+
+    @Test func `the first N are of a fixed arrangement`() throws {
+        let splits = try self.splits("rte", train: 277, dev: 408, .fullDev, training: 3, evaluation: 2)
+        #expect(splits.train.map(\.first) == ["t207", "t84", "t253"])
+        #expect(splits.validation.map(\.first) == ["d30", "d63"])
+        let all = try self.splits("rte", train: 277, dev: 408, .fullDev, training: 277, evaluation: 500)
+        #expect(all == Splits(train: self.rows("t", 277), validation: self.rows("d", 408), test: nil))
+    }
+
+    @Test(arguments: ["movie-reviews", "offline"])
+    func `a file that is permuted already gives its first rows`(task: String) throws {
+        let splits = try self.splits(task, train: 9, dev: 8, .fullDev, training: 3, evaluation: 2)
+        #expect(splits == Splits(train: self.rows("t", 3), validation: self.rows("d", 2), test: nil))
+    }
+
+    @Test func `evaluation examples limit the test split too`() throws {
+        let splits = try self.splits("rte", train: 9, dev: 20, .soraSplit42, evaluation: 4)
+        #expect(splits.validation.count == 4)
+        #expect(splits.test?.count == 4)
+    }
+
+    @Test(
+        .enabled(if: sharedData != nil, "needs ../shared/data/glue"),
+        arguments: [
+            ("cola", 8551, 521, 522), ("rte", 2490, 138, 139), ("sts-b", 5749, 750, 750), ("sst-2", 66349, 1000, 872),
+        ]
+    )
+    func `real tasks have the published sizes`(task: String, train: Int, validation: Int, test: Int) throws {
+        let folder = try #require(sharedData)
+        let data = try TaskData(task: try TaskDescription.named(task), folder: folder, protocol: .soraSplit42)
+        #expect(data.splits.train.count == train)
+        #expect(data.splits.validation.count == validation)
+        #expect(data.splits.test?.count == test)
+    }
+}
