@@ -1,17 +1,36 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+let argumentParser = Target.Dependency.product(
+    name: "ArgumentParser",
+    package: "swift-argument-parser"
+)
+let database = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let nio = ["NIOCore", "NIOPosix", "NIOHTTP1"].map {
+    Target.Dependency.product(name: $0, package: "swift-nio")
+}
+let nioCore = nio[0]
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 // Two towers and one bridge: an arrow only points down, and the two towers meet in `quintet` alone.
 let package = Package(
     name: "quintet",
+    products: [.executable(name: "quintet", targets: ["quintet"])],
     dependencies: [
-        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
         // System libraries, and what must run on any processor.
-        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(
+            name: "COpenBLAS",
+            pkgConfig: "openblas",
+            providers: [.apt(["libopenblas-dev"])]
+        ),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .target(name: "CProcessor"),
@@ -30,26 +49,86 @@ let package = Package(
         .target(
             name: "Training",
             dependencies: [
-                "Adapters", "CZstd", "Digests", "Encoders", "Layers", "Sweeps", "Tasks", "Tensors", "Tokenizers",
+                "Adapters", "CZstd", "Digests", "Encoders", "Layers", "Sweeps", "Tasks", "Tensors",
+                "Tokenizers",
+            ]
+        ),
+
+        // The cluster tower: shards as opaque work.
+        .target(name: "Coordination", dependencies: ["Digests", "Sweeps"]),
+        .target(name: "Wire", dependencies: ["Coordination", "Digests", "Sweeps", nioCore]),
+        .target(name: "Transport", dependencies: ["COpenSSL", "Digests", "Wire", logging] + nio),
+        .target(
+            name: "CoordinatorShell",
+            dependencies: ["Coordination", "Digests", "Sweeps", "Transport", "Wire", database, logging]
+        ),
+        .target(
+            name: "WorkerShell",
+            dependencies: ["Coordination", "Digests", "Sweeps", "Transport", "Wire", logging]
+        ),
+        .target(name: "Fetching", dependencies: ["Digests", "Transport"]),
+
+        // The bridge.
+        .target(name: "Reports", dependencies: ["Sweeps"]),
+        .executableTarget(
+            name: "quintet",
+            dependencies: [
+                "CProcessor", "Coordination", "CoordinatorShell", "Digests", "Encoders", "Fetching",
+                "Layers", "Reports",
+                "Sweeps", "Tasks", "Tensors", "Tokenizers", "Training", "Transport", "Wire", "WorkerShell",
+                argumentParser, logging,
             ]
         ),
 
         // Beside the product.
         .target(name: "TestSupport", dependencies: ["Tensors"]),
+        .executableTarget(
+            name: "Benchmarks",
+            dependencies: ["Tensors", "Tokenizers", argumentParser],
+            exclude: ["reference"]
+        ),
 
-        .testTarget(name: "AdaptersTests", dependencies: ["Adapters", "Encoders", "Layers", "Sweeps", "Tensors"]),
+        .testTarget(
+            name: "AdaptersTests",
+            dependencies: ["Adapters", "Encoders", "Layers", "Sweeps", "Tensors"]
+        ),
         .testTarget(name: "CProcessorTests", dependencies: ["CProcessor"]),
+        .testTarget(name: "CoordinationTests", dependencies: ["Coordination", "Digests", "Sweeps"]),
         .testTarget(name: "DigestsTests", dependencies: ["Digests"]),
-        .testTarget(name: "EncodersTests", dependencies: ["Encoders", "Layers", "Tensors"], exclude: ["Golden"]),
+        .testTarget(
+            name: "EncodersTests",
+            dependencies: ["Encoders", "Layers", "Tensors"],
+            exclude: ["Golden"]
+        ),
+        .testTarget(name: "FetchingTests", dependencies: ["Digests", "Fetching", "Transport"]),
         .testTarget(name: "LayersTests", dependencies: ["Layers", "Tensors", "TestSupport"]),
+        .testTarget(
+            name: "quintetTests",
+            dependencies: [
+                "Coordination", "CoordinatorShell", "Digests", "Encoders", "Fetching", "Reports", "Sweeps", "Tasks",
+                "quintet", argumentParser,
+            ]
+        ),
+        .testTarget(name: "ReportsTests", dependencies: ["Digests", "Reports", "Sweeps"]),
         .testTarget(name: "SweepsTests", dependencies: ["Digests", "Sweeps"]),
         .testTarget(name: "TasksTests", dependencies: ["Sweeps", "Tasks"], exclude: ["Golden"]),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"]),
-        .testTarget(name: "TokenizersTests", dependencies: ["Digests", "Tokenizers"], exclude: ["Golden"]),
+        .testTarget(
+            name: "TokenizersTests",
+            dependencies: ["Digests", "Tokenizers"],
+            exclude: ["Golden"]
+        ),
         .testTarget(
             name: "TrainingTests",
-            dependencies: ["Adapters", "Digests", "Encoders", "Layers", "Sweeps", "Tasks", "Tensors", "Training"]
+            dependencies: [
+                "Adapters", "Digests", "Encoders", "Layers", "Sweeps", "Tasks", "Tensors", "Training",
+            ]
         ),
+        .testTarget(
+            name: "TransportTests",
+            dependencies: ["Digests", "Transport", "Wire", logging] + nio
+        ),
+        .testTarget(name: "WireTests", dependencies: ["Digests", "Wire", nioCore]),
     ]
 )
 

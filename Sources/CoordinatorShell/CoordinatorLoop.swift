@@ -1,0 +1,244 @@
+internal import Coordination
+internal import Digests
+internal import Dispatch
+internal import Foundation
+internal import Sweeps
+internal import Wire
+
+/// The one loop through which everything that happens at a coordinator passes, on a thread of its own.
+///
+/// It takes all events that wait, hands them to the pure coordinator, makes durable what that wants durable in one
+/// transaction, and only then carries out the rest, in order. A write that fails ends the loop: nothing was said of
+/// what it held, so that nobody relies on it.
+final class CoordinatorLoop: Sendable {
+    enum Input: Sendable {
+        case event(Coordinator.Event)
+        /// A worker's hello on a connection; earlier connections of the same worker are closed.
+        case joined(WorkerName, Hello, WorkerLink)
+        /// Whatever a worker says later, on the connection it said it on.
+        case said(WorkerName, WorkerMessage, ObjectIdentifier)
+        case lost(WorkerName, ObjectIdentifier)
+        case query(@Sendable (borrowing Coordinator) -> Void)
+        case stop
+    }
+
+    /// What only the loop's thread touches.
+    private struct State {
+        var coordinator: Coordinator
+        var links: [WorkerName: WorkerLink] = [:]
+        var wakeAt: Instant?
+        /// Entries that may wait for the next transaction, and until when.
+        var lazyEntries: [Coordinator.JournalEntry] = []
+        var lazyDeadline: Instant?
+        /// Leases whose start was told.
+        var started: Set<LeaseToken> = []
+    }
+
+    private let store: Store
+    private let blobs: BlobStore
+    /// The names of the sweep's shards, for people.
+    private let names: [ShardKey: String]
+    private let checkpointSeconds: [ShardKey: Double]
+    private let notify: @Sendable (CoordinatorNotice) -> Void
+    private let mailbox = Mailbox<Input>()
+    private let ended = DispatchSemaphore(value: 0)
+    private let clock = ContinuousClock()
+    private let origin = ContinuousClock().now
+
+    /// How long an entry that need not be durable at once may wait.
+    private static let lazySeconds = 1
+
+    init(
+        store: Store, blobs: BlobStore, names: [ShardKey: String], checkpointSeconds: [ShardKey: Double],
+        notify: @escaping @Sendable (CoordinatorNotice) -> Void
+    ) {
+        self.store = store
+        self.blobs = blobs
+        self.names = names
+        self.checkpointSeconds = checkpointSeconds
+        self.notify = notify
+    }
+
+    func start(_ coordinator: Coordinator) {
+        let thread = Thread { [self] in self.run(State(coordinator: coordinator)) }
+        thread.name = "coordinator"
+        thread.start()
+    }
+
+    /// Adds an input; from any thread.
+    ///
+    /// - Returns: whether the loop still runs.
+    @discardableResult
+    func post(_ input: Input) -> Bool {
+        self.mailbox.post(input)
+    }
+
+    /// Asks the coordinator something; `nil` when the loop is over.
+    func ask<Answer: Sendable>(_ question: @escaping @Sendable (borrowing Coordinator) -> Answer) async -> Answer? {
+        await withCheckedContinuation { continuation in
+            if !self.post(.query { continuation.resume(returning: question($0)) }) {
+                continuation.resume(returning: nil)
+            }
+        }
+    }
+
+    private var now: Instant {
+        Instant(milliseconds: Int64((self.clock.now - self.origin) / .milliseconds(1)))
+    }
+
+    private func run(_ state: consuming State) {
+        var state = state
+        var isStopping = false
+        while !isStopping {
+            let deadline = [state.wakeAt, state.lazyDeadline].compactMap { $0 }.min()
+            let inputs = self.mailbox.take(
+                withinMilliseconds: deadline.map { Int($0.milliseconds - self.now.milliseconds) })
+            do {
+                isStopping = try self.turn(inputs, &state)
+            } catch {
+                self.notify(.broken("\(error)"))
+                isStopping = true
+            }
+        }
+        let rest = self.mailbox.close()
+        for case .query(let question) in rest { question(state.coordinator) }
+        for link in state.links.values { link.close() }
+        self.ended.signal()
+    }
+
+    /// One turn of the loop; says whether it was the last.
+    private func turn(_ inputs: [Input], _ state: inout State) throws -> Bool {
+        let now = self.now
+        var isLast = false
+        var directives: [Coordinator.Directive] = []
+        for input in inputs {
+            switch input {
+            case .event(let event): directives += state.coordinator.handle(event, at: now)
+            case .joined(let worker, let hello, let link):
+                state.links.updateValue(link, forKey: worker)?.close()
+                self.notify(.workerJoined(worker, hello))
+                directives += state.coordinator.handle(
+                    .workerJoined(worker, slots: hello.slots, holding: hello.holding), at: now)
+            case .said(let worker, let message, let link):
+                guard state.links[worker]?.id == link, let event = self.event(worker, message, &state) else { continue }
+                directives += state.coordinator.handle(event, at: now)
+            case .lost(let worker, let link):
+                guard state.links[worker]?.id == link else { continue }
+                state.links[worker] = nil
+                self.notify(.workerLost(worker))
+                directives += state.coordinator.handle(.workerLost(worker), at: now)
+            case .query(let question): question(state.coordinator)
+            case .stop: isLast = true
+            }
+        }
+        if let wakeAt = state.wakeAt, wakeAt <= now {
+            state.wakeAt = nil
+            directives += state.coordinator.handle(.timeAdvanced, at: now)
+        }
+        try self.record(directives, isLast: isLast, at: now, &state)
+        for directive in directives { try self.carryOut(directive, &state) }
+        return isLast
+    }
+
+    /// What a worker said as an event; `nil` where it was answered here.
+    private func event(_ worker: WorkerName, _ message: WorkerMessage, _ state: inout State) -> Coordinator.Event? {
+        switch message {
+        case .heartbeat(let holding):
+            state.links[worker]?.send(.heartbeat)
+            return .heartbeat(worker, holding: holding)
+        case .progress(let lease, let progress):
+            if state.started.insert(lease.token).inserted {
+                self.notify(.started(self.name(lease.key), by: worker, step: progress.firstStep))
+            }
+            return .progressed(worker, lease, progress)
+        case .checkpoint(let lease, let checkpoint):
+            guard self.blobs.contains(checkpoint.digest) else {
+                state.links[worker]?.send(.uploadRefused(checkpoint.digest, reason: "its blob never came"))
+                return nil
+            }
+            return .checkpointed(worker, lease, checkpoint)
+        case .report(let lease, let outcome):
+            if case .finished(_, let best?) = outcome, state.coordinator.wantsBlobs(of: lease),
+                !self.blobs.contains(best.digest)
+            {
+                state.links[worker]?.send(.blobMissing(lease, best.digest))
+                return nil
+            }
+            return .reported(worker, lease, outcome)
+        case .handBack(let lease): return .handedBack(worker, lease)
+        case .draining: return .workerDraining(worker)
+        case .hello, .offer, .chunk, .fetch: preconditionFailure("the service answers \(message)")
+        }
+    }
+
+    private func name(_ key: ShardKey) -> String { self.names[key] ?? key.short }
+
+    /// Entries that may wait do so until one comes that may not, but not for long.
+    private func record(
+        _ directives: [Coordinator.Directive], isLast: Bool, at now: Instant, _ state: inout State
+    ) throws {
+        for case .record(let entry) in directives { state.lazyEntries.append(entry) }
+        guard !state.lazyEntries.isEmpty else { return }
+        let deadline = state.lazyDeadline ?? now + Self.lazySeconds
+        guard isLast || deadline <= now || state.lazyEntries.contains(where: \.isUrgent) else {
+            state.lazyDeadline = deadline
+            return
+        }
+        try self.store.apply(state.lazyEntries)
+        state.lazyEntries = []
+        state.lazyDeadline = nil
+    }
+
+    private func carryOut(_ directive: Coordinator.Directive, _ state: inout State) throws {
+        switch directive {
+        case .record(let entry): self.tell(entry, &state)
+        case .grant(let lease, let worker, let checkpoints):
+            guard let shard = try self.store.shard(lease.key) else {
+                preconditionFailure("shard \(lease.key) is queued and not stored")
+            }
+            let grant = Grant(
+                lease: lease, name: self.name(lease.key), shard: shard,
+                checkpointSeconds: self.checkpointSeconds[lease.key] ?? 60, last: checkpoints.last,
+                best: checkpoints.bestOfLast)
+            state.links[worker]?.send(.grant(grant))
+        case .revoke(let lease, let worker): state.links[worker]?.send(.revoke(lease))
+        case .requestHandBack(let leases, let worker): state.links[worker]?.send(.handBack(leases))
+        case .settle(let lease, let worker): state.links[worker]?.send(.settled(lease))
+        case .acceptCheckpoint(let digest, let lease, let worker):
+            state.links[worker]?.send(.checkpointAccepted(lease, digest))
+        case .discard(let digest):
+            if try !self.store.refers(to: digest) { self.blobs.remove(digest) }
+        case .disconnect(let worker): state.links.removeValue(forKey: worker)?.close()
+        case .ended:
+            for (_, link) in state.links.sorted(by: { $0.key < $1.key }) { link.send(.dismissed) }
+            self.notify(.ended)
+        case .drained: self.notify(.drained)
+        case .wake(let instant): state.wakeAt = instant
+        }
+    }
+
+    private func tell(_ entry: Coordinator.JournalEntry, _ state: inout State) {
+        switch entry {
+        case .finished(let lease, let worker, let result, _):
+            state.started.remove(lease.token)
+            self.notify(.finished(self.name(lease.key), by: worker, result))
+        case .failed(let key, let failures, let isFinal):
+            guard let failure = failures.last else { return }
+            self.notify(.failed(self.name(key), failure, isFinal: isFinal))
+        case .released(let lease): state.started.remove(lease.token)
+        case .granted, .checkpoints, .retried: break
+        }
+    }
+
+    /// Ends the loop after what is waiting, and waits for it.
+    func stop() async {
+        self.post(.stop)
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().async {
+                self.ended.wait()
+                self.ended.signal()
+                continuation.resume()
+            }
+        }
+    }
+}

@@ -1,0 +1,259 @@
+public import Coordination
+public import Digests
+internal import Dispatch
+internal import Foundation
+public import Logging
+public import Sweeps
+internal import Synchronization
+public import Transport
+public import Wire
+
+/// What happens at a coordinator, for people and for the program around it.
+public enum CoordinatorNotice: Hashable, Sendable {
+    case workerJoined(WorkerName, Hello)
+    case workerLost(WorkerName)
+    /// - Parameter step: where its checkpoint stands.
+    case started(String, by: WorkerName, step: Int)
+    case finished(String, by: WorkerName, ShardResult)
+    case failed(String, AttemptFailure, isFinal: Bool)
+    /// Every shard is done or failed.
+    case ended
+    /// Everything was handed back, as was asked for.
+    case drained
+    /// It can no longer write: it has stopped, and nothing that it acknowledged is lost.
+    case broken(String)
+}
+
+/// A running attempt, for people.
+public struct RunningShard: Hashable, Sendable {
+    public var key: ShardKey
+    public var name: String
+    public var worker: WorkerName
+    public var progress: AttemptProgress?
+}
+
+/// Where a sweep stands at one moment.
+public struct CoordinatorSnapshot: Hashable, Sendable {
+    public var total: Int
+    public var done: Int
+    public var failed: Int
+    public var running: [RunningShard]
+    public var workers: [WorkerName]
+}
+
+/// A coordinator at work on one sweep: its port, its store, its blobs.
+public final class CoordinatorService: Sendable {
+    private let store: Store
+    private let blobs: BlobStore
+    private let loop: CoordinatorLoop
+    private let authority: CertificateAuthority
+    private let names: [ShardKey: String]
+    private let logger: Logger
+    private let listener = Mutex<Listener?>(nil)
+    /// Files that lie elsewhere and are served by digest, and the written manifests of their folders.
+    private let files: [Digest: String]
+    private let manifests: [Digest: [UInt8]]
+    /// Blobs are read and written here, one at a time: never on the pool that the network's tasks share.
+    private let disk = DispatchQueue(label: "blobs")
+    /// Quintet's version, for people.
+    private let version: String
+
+    /// Notices in order; for one reader.
+    public let notices: AsyncStream<CoordinatorNotice>
+
+    /// Gets everything ready; ``start(host:port:)`` opens the port.
+    ///
+    /// - Parameters:
+    ///   - state: locked by the caller.
+    ///   - sweep: one that the store has.
+    /// - Throws: ``StoreError``, `StorageError`, `CertificateError` in one clear line.
+    public init(
+        state: StateFolder, store: Store, authority: CertificateAuthority, sweep: StoredSweep, version: String,
+        logger: Logger, limits: Coordinator.Limits = Coordinator.Limits()
+    ) throws {
+        self.store = store
+        self.authority = authority
+        self.logger = logger
+        self.version = version
+        self.blobs = try BlobStore(folder: state.blobs)
+        try self.blobs.removeAll(except: try store.referredBlobs())
+        let shards = try store.shards(of: sweep)
+        self.names = Dictionary(shards.map { ($0.key, $0.planned.name) }) { first, _ in first }
+        let seconds = shards.map { ($0.key, ResolvedSettings($0.planned.settings).number("checkpointSeconds")) }
+        let folders = try store.folders(of: sweep.name)
+        self.manifests = Dictionary(folders.map { ($0.manifest.digest, Array($0.manifest.written.utf8)) }) { $1 }
+        self.files = Dictionary(
+            folders.flatMap { folder in folder.manifest.files.map { ($0.digest, "\(folder.path)/\($0.name)") } }
+        ) { $1 }
+        let (notices, continuation) = AsyncStream<CoordinatorNotice>.makeStream()
+        self.notices = notices
+        self.loop = CoordinatorLoop(
+            store: store, blobs: self.blobs, names: self.names,
+            checkpointSeconds: Dictionary(seconds) { first, _ in first }
+        ) { continuation.yield($0) }
+        let coordinator = Coordinator(epoch: try store.beginEpoch(), limits: limits)
+        self.loop.start(coordinator)
+        self.loop.post(.event(.submitted(try store.knownShards(of: sweep.name))))
+    }
+
+    /// Opens the port; 0 lets the system choose.
+    ///
+    /// - Returns: the port.
+    /// - Throws: `ConnectionError` where the port cannot be had.
+    public func start(host: String, port: Int) async throws -> Int {
+        let identity = try self.authority.makeIdentity(role: .coordinator, name: "coordinator")
+        let store = self.store
+        let enrolment = EnrolmentService(authority: self.authority) { request in
+            do {
+                return try store.decide(request, atSeconds: currentSeconds())
+            } catch {
+                return .refuse("the coordinator cannot write its store")
+            }
+        }
+        let listener = try await Listener.start(
+            host: host, port: port, identity: identity, admits: [.worker], logger: self.logger, enrol: enrolment
+        ) { [weak self] connection in await self?.serve(connection) }
+        self.listener.withLock { $0 = listener }
+        return listener.port
+    }
+
+    /// A line by which so many machines may join until then.
+    public func joinLine(host: String, port: Int, uses: Int, validSeconds: Int64) throws(StoreError) -> JoinLine {
+        let token = JoinToken()
+        try self.store.addJoinToken(token, uses: uses, validUntilSeconds: currentSeconds() + validSeconds)
+        return JoinLine(
+            host: host, port: port, token: token, authorityKeyDigest: self.authority.publicKeyDigest)
+    }
+
+    /// Grants nothing more and has everything handed back; ``CoordinatorNotice/drained`` follows.
+    public func drain() { self.loop.post(.event(.drainRequested)) }
+
+    /// Where the sweep stands; `nil` once the coordinator has stopped.
+    public func snapshot() async -> CoordinatorSnapshot? {
+        let names = self.names
+        return await self.loop.ask { coordinator in
+            let counts = coordinator.counts
+            return CoordinatorSnapshot(
+                total: counts.total, done: counts.done, failed: counts.failed,
+                running: coordinator.running.map { attempt in
+                    RunningShard(
+                        key: attempt.lease.key, name: names[attempt.lease.key] ?? attempt.lease.key.short,
+                        worker: attempt.worker, progress: attempt.progress)
+                },
+                workers: coordinator.workers)
+        }
+    }
+
+    /// Closes the port and stops, after what was said before is durable.
+    public func shutdown() async {
+        await self.loop.stop()
+        await self.listener.withLock { $0.take() }?.shutdown()
+    }
+}
+
+// MARK: - One worker's connection
+
+extension CoordinatorService {
+    private func serve(_ connection: Connection) async {
+        let worker = connection.peer.name
+        do {
+            guard let frame = try await connection.next() else { return }
+            guard case .hello(let hello) = try WorkerMessage(frame) else {
+                throw MessageError.unexpected("its first message is no hello")
+            }
+            if let objection = hello.objection {
+                self.logger.notice("refused worker \(worker) at \(connection.address): \(objection)")
+                try await connection.send(CoordinatorMessage.refused(reason: objection).frame())
+                return try await connection.finish()
+            }
+            try await connection.send(CoordinatorMessage.welcome(Welcome(version: self.version)).frame())
+            let link = WorkerLink(connection)
+            await withDiscardingTaskGroup { group in
+                group.addTask { await link.run() }
+                self.loop.post(.joined(worker, hello, link))
+                await self.listen(to: connection, of: worker, link)
+                self.loop.post(.lost(worker, link.id))
+                link.close()
+            }
+        } catch {
+            self.tell(error, of: worker, connection)
+        }
+    }
+
+    /// What a connection itself came up against is told by the listener.
+    private func tell(_ error: any Error, of worker: WorkerName, _ connection: Connection) {
+        guard let error = error as? MessageError else { return }
+        self.logger.notice("cut off worker \(worker) at \(connection.address): \(error)")
+    }
+
+    private func listen(to connection: Connection, of worker: WorkerName, _ link: WorkerLink) async {
+        do {
+            while let frame = try await connection.next() {
+                let message = try WorkerMessage(frame)
+                switch message {
+                case .hello: throw MessageError.unexpected("it said hello twice")
+                case .offer(let offer): try await link.answer(await self.answer(offer))
+                case .chunk(let chunk): try await link.answer(await self.store(chunk))
+                case .fetch(let range): try await link.answer(await self.read(range))
+                default: guard self.loop.post(.said(worker, message, link.id)) else { return connection.close() }
+                }
+            }
+        } catch {
+            self.tell(error, of: worker, connection)
+        }
+        connection.close()
+    }
+
+    private func answer(_ offer: BlobOffer) async -> CoordinatorMessage {
+        guard offer.bytes >= 0, offer.bytes <= self.blobs.blobBytesLimit else {
+            return .uploadRefused(offer.digest, reason: "it has \(offer.bytes) bytes, over the limit")
+        }
+        guard await self.loop.ask({ $0.wantsBlobs(of: offer.lease) }) == true else {
+            return .uploadRefused(offer.digest, reason: "its shard has a result")
+        }
+        return await self.onDisk { [blobs = self.blobs] in
+            blobs.contains(offer.digest)
+                ? .stored(offer.digest) : .sendFrom(offer.digest, offset: blobs.receivedBytes(of: offer.digest))
+        }
+    }
+
+    /// A blob that cannot be stored is refused and no more: its shard can do without.
+    private func store(_ chunk: BlobChunk) async -> CoordinatorMessage {
+        await self.onDisk { [blobs = self.blobs, logger = self.logger] in
+            do {
+                return try blobs.add(chunk).map { .sendFrom(chunk.digest, offset: $0) } ?? .stored(chunk.digest)
+            } catch {
+                logger.error("checkpoint \(chunk.digest.short) is not kept: \(error)")
+                return .uploadRefused(chunk.digest, reason: "\(error)")
+            }
+        }
+    }
+
+    private func read(_ range: BlobRange) async -> CoordinatorMessage {
+        await self.onDisk { [blobs = self.blobs, files = self.files, manifests = self.manifests] in
+            do {
+                if let manifest = manifests[range.digest] {
+                    guard (0...manifest.count).contains(range.offset), range.count >= 0 else {
+                        throw BlobError("folder list \(range.digest.short) has nothing at \(range.offset)")
+                    }
+                    let count = min(range.count, BlobChunk.bytesLimit, manifest.count - range.offset)
+                    return .chunk(
+                        BlobChunk(
+                            digest: range.digest, offset: range.offset, totalBytes: manifest.count,
+                            bytes: Array(manifest[range.offset..<range.offset + count])))
+                }
+                let path = files[range.digest] ?? blobs.path(of: range.digest)
+                return .chunk(
+                    try BlobStore.chunk(of: range.digest, file: path, offset: range.offset, count: range.count))
+            } catch {
+                return .downloadRefused(range.digest, reason: "\(error)")
+            }
+        }
+    }
+
+    private func onDisk(_ work: @escaping @Sendable () -> CoordinatorMessage) async -> CoordinatorMessage {
+        await withCheckedContinuation { continuation in
+            self.disk.async { continuation.resume(returning: work()) }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+public import Wire
+
+/// Where everything of a coordinator lives.
+///
+///     quintet.sqlite   sweeps, shards, results, leases
+///     blobs/           checkpoints by digest
+///     authority/       the certificate authority
+///     workers/         what the local workers keep
+///     lock             held by the coordinator that runs
+public struct StateFolder: Hashable, Sendable {
+    public let path: String
+
+    public init(_ path: String) {
+        self.path = path
+    }
+
+    /// `--state`, else `QUINTET_STATE`, else the user's state folder.
+    public static func chosen(_ given: String?, environment: [String: String]) -> StateFolder {
+        if let given { return StateFolder(given) }
+        if let state = environment["QUINTET_STATE"], !state.isEmpty { return StateFolder(state) }
+        if let home = environment["XDG_STATE_HOME"], home.hasPrefix("/") { return StateFolder("\(home)/quintet") }
+        return StateFolder("\(environment["HOME"] ?? ".")/.local/state/quintet")
+    }
+
+    public var database: String { "\(self.path)/quintet.sqlite" }
+    public var blobs: String { "\(self.path)/blobs" }
+    public var authority: String { "\(self.path)/authority" }
+    public func worker(_ name: String) -> String { "\(self.path)/workers/\(name)" }
+    private var lockFile: String { "\(self.path)/lock" }
+
+    /// Makes the folder where it is missing and takes it for this process.
+    ///
+    /// - Throws: ``StateFolderError`` where another coordinator has it, `StorageError` where it cannot be made.
+    public func lock() throws -> FolderLock {
+        try DurableFile.makeFolder(self.path)
+        try DurableFile.makeFolder(self.authority)
+        if let lock = try FolderLock(file: self.lockFile) { return lock }
+        let holder = FolderLock.holder(of: self.lockFile).map { " (process \($0))" } ?? ""
+        throw StateFolderError(
+            "the state folder \(self.path) is used by another coordinator\(holder); stop it, or give another --state")
+    }
+}
+
+/// A state folder that cannot be used, and why.
+public struct StateFolderError: Error, Hashable, CustomStringConvertible {
+    public let description: String
+
+    public init(_ description: String) { self.description = description }
+}

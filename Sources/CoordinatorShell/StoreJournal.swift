@@ -1,0 +1,121 @@
+public import Coordination
+public import Digests
+internal import Foundation
+internal import GRDB
+internal import Sweeps
+
+// What the pure coordinator wants to be durable.
+extension Store {
+    /// Starts an epoch that is higher than all before.
+    public func beginEpoch() throws(StoreError) -> UInt64 {
+        try self.write { database in
+            try database.execute(
+                sql: "INSERT INTO counter VALUES ('epoch', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1")
+            return UInt64(try Int64.fetchOne(database, sql: "SELECT value FROM counter WHERE name = 'epoch'") ?? 1)
+        }
+    }
+
+    /// Writes all entries in one durable transaction, or none.
+    public func apply(_ entries: [Coordinator.JournalEntry]) throws(StoreError) {
+        guard !entries.isEmpty else { return }
+        try self.write { database in
+            for entry in entries { try Self.apply(entry, database) }
+        }
+    }
+
+    private static func apply(_ entry: Coordinator.JournalEntry, _ database: Database) throws {
+        switch entry {
+        case .granted(let lease, let worker):
+            try database.execute(
+                sql: "INSERT OR REPLACE INTO lease VALUES (?, ?, ?)",
+                arguments: [lease.key.description, lease.token.description, worker])
+        case .released(let lease):
+            try database.execute(
+                sql: "DELETE FROM lease WHERE key = ? AND token = ?",
+                arguments: [lease.key.description, lease.token.description])
+        case .checkpoints(let key, let checkpoints):
+            try self.keep(checkpoints, of: key, database)
+        case .failed(let key, let failures, let isFinal):
+            try database.execute(
+                sql: "UPDATE shard SET failures = ?, isFailed = ? WHERE key = ?",
+                arguments: [try encoded(failures), isFinal, key.description])
+            try self.dropLease(of: key, database)
+        case .finished(let lease, let worker, let result, let checkpoints):
+            // A second result for a key is a bug of the coordinator's: the primary key stops it.
+            try database.execute(
+                sql: "INSERT INTO result VALUES (?, ?, ?, ?)",
+                arguments: [lease.key.description, try encoded(result), worker, lease.token.description])
+            try database.execute(sql: "UPDATE shard SET isFailed = 0 WHERE key = ?", arguments: [lease.key.description])
+            try self.keep(checkpoints, of: lease.key, database)
+            try self.dropLease(of: lease.key, database)
+        case .retried(let key):
+            try database.execute(
+                sql: "UPDATE shard SET failures = NULL, isFailed = 0 WHERE key = ?", arguments: [key.description])
+        }
+    }
+
+    private static func dropLease(of key: ShardKey, _ database: Database) throws {
+        try database.execute(sql: "DELETE FROM lease WHERE key = ?", arguments: [key.description])
+    }
+
+    private static func keep(_ checkpoints: Checkpoints, of key: ShardKey, _ database: Database) throws {
+        try database.execute(
+            sql: "UPDATE shard SET checkpoints = ? WHERE key = ?",
+            arguments: [try encoded(checkpoints), key.description])
+        try database.execute(sql: "DELETE FROM blob WHERE key = ?", arguments: [key.description])
+        for digest in checkpoints.blobs.sorted() {
+            try database.execute(
+                sql: "INSERT INTO blob VALUES (?, ?)", arguments: [digest.description, key.description])
+        }
+    }
+
+    /// Whether any shard keeps this blob.
+    public func refers(to blob: Digest) throws(StoreError) -> Bool {
+        try self.read {
+            try Bool.fetchOne($0, sql: "SELECT EXISTS (SELECT 1 FROM blob WHERE digest = ?)", arguments: [blob.description])
+                ?? false
+        }
+    }
+
+    /// All blobs that shards keep.
+    public func referredBlobs() throws(StoreError) -> Set<Digest> {
+        try self.read { database in
+            Set(try String.fetchAll(database, sql: "SELECT DISTINCT digest FROM blob").compactMap(Digest.init))
+        }
+    }
+
+    /// A sweep's shards as the pure coordinator takes them, in the grid's order.
+    public func knownShards(of sweep: String) throws(StoreError) -> [Coordinator.KnownShard] {
+        let sql = """
+            SELECT place.key, shard.isFailed, shard.failures, shard.checkpoints, lease.token, lease.worker,
+                EXISTS (SELECT 1 FROM result WHERE result.key = place.key) AS isDone
+            FROM place JOIN shard USING (key) LEFT JOIN lease USING (key)
+            WHERE sweep = ? ORDER BY position
+            """
+        return try self.read { database in
+            try Row.fetchAll(database, sql: sql, arguments: [sweep]).map { row in
+                try Self.knownShard(row)
+            }
+        }
+    }
+
+    private static func knownShard(_ row: Row) throws -> Coordinator.KnownShard {
+        let text: String = row["key"]
+        guard let key = Digest(text) else { throw StoreError("\"\(text)\" is no shard key: the store is damaged") }
+        let state: Coordinator.KnownShard.State
+        if row["isDone"] {
+            state = .done
+        } else if row["isFailed"] {
+            state = .failed
+        } else if let token = (row["token"] as String?).flatMap(LeaseToken.init) {
+            state = .leased(token, to: row["worker"])
+        } else {
+            state = .open
+        }
+        let failures: Coordinator.Failures? = try (row["failures"] as String?).map { try decoded($0) }
+        let checkpoints: Checkpoints? = try (row["checkpoints"] as String?).map { try decoded($0) }
+        return Coordinator.KnownShard(
+            key: key, state: state, checkpoints: checkpoints ?? Checkpoints(),
+            failures: failures ?? Coordinator.Failures())
+    }
+}

@@ -1,0 +1,144 @@
+#if canImport(Glibc)
+    public import Glibc
+#else
+    public import Musl
+#endif
+
+/// A file or folder that could not be read or written: what was tried, where, and the system's reason.
+public struct StorageError: Error, Hashable, CustomStringConvertible {
+    public let description: String
+    /// The system's error number.
+    public let code: Int32
+
+    public init(_ action: String, _ path: String, code: Int32 = errno) {
+        let hint =
+            switch code {
+            case ENOSPC, EDQUOT, EFBIG: "; make room and try again"
+            case EACCES, EPERM, EROFS: "; choose a folder that this user may write"
+            default: ""
+            }
+        self.description = "cannot \(action) \(path): \(String(cString: strerror(code)))\(hint)"
+        self.code = code
+    }
+}
+
+/// Files that are there completely or not at all, whenever the machine stops.
+public enum DurableFile {
+    /// Writes a file under a temporary name, and gives it its own once every byte is on disk.
+    ///
+    /// - Throws: ``StorageError``; the file is then as it was.
+    public static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o600) throws(StorageError) {
+        let temporary = "\(path).new"
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
+        guard descriptor >= 0 else { throw StorageError("write", temporary) }
+        do {
+            try self.writeAll(bytes, to: descriptor, path: temporary)
+            try self.sync(descriptor, path: temporary)
+        } catch {
+            close(descriptor)
+            unlink(temporary)
+            throw error
+        }
+        close(descriptor)
+        try self.rename(temporary, to: path)
+    }
+
+    /// Renames, and makes the new name durable.
+    public static func rename(_ old: String, to new: String) throws(StorageError) {
+        guard Self.systemRename(old, new) == 0 else { throw StorageError("rename \(old) to", new) }
+        try self.syncFolder(Self.parent(of: new))
+    }
+
+    /// Makes the names in a folder durable.
+    public static func syncFolder(_ path: String) throws(StorageError) {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw StorageError("open", path) }
+        defer { close(descriptor) }
+        try self.sync(descriptor, path: path)
+    }
+
+    /// Makes a folder and those above it, for this user alone.
+    public static func makeFolder(_ path: String) throws(StorageError) {
+        if mkdir(path, 0o700) == 0 { return }
+        if errno == ENOENT, Self.parent(of: path) != path {
+            try self.makeFolder(Self.parent(of: path))
+            if mkdir(path, 0o700) == 0 { return }
+        }
+        guard errno == EEXIST else { throw StorageError("make the folder", path) }
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+            throw StorageError("make the folder", path, code: ENOTDIR)
+        }
+    }
+
+    static func writeAll(_ bytes: [UInt8], to descriptor: Int32, path: String) throws(StorageError) {
+        var offset = 0
+        while offset < bytes.count {
+            let count = bytes.withUnsafeBytes { Self.systemWrite(descriptor, $0.baseAddress! + offset, $0.count - offset) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw StorageError("write", path, code: count == 0 ? ENOSPC : errno) }
+            offset += count
+        }
+    }
+
+    static func sync(_ descriptor: Int32, path: String) throws(StorageError) {
+        guard fsync(descriptor) == 0 else { throw StorageError("write", path) }
+    }
+
+    public static func parent(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    // The system's functions, under names that do not hide behind this type's own.
+    private static func systemRename(_ old: String, _ new: String) -> Int32 {
+        #if canImport(Glibc)
+            Glibc.rename(old, new)
+        #else
+            Musl.rename(old, new)
+        #endif
+    }
+
+    private static func systemWrite(_ descriptor: Int32, _ start: UnsafeRawPointer, _ count: Int) -> Int {
+        #if canImport(Glibc)
+            Glibc.write(descriptor, start, count)
+        #else
+            Musl.write(descriptor, start, count)
+        #endif
+    }
+}
+
+/// The right of one process to a folder, until it ends, however it ends.
+public final class FolderLock: Sendable {
+    private let descriptor: Int32
+
+    /// - Returns: `nil` where another process has it.
+    /// - Throws: ``StorageError`` where the lock file cannot be had at all.
+    public init?(file path: String) throws(StorageError) {
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw StorageError("open", path) }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            let code = errno
+            close(descriptor)
+            guard code == EWOULDBLOCK else { throw StorageError("lock", path, code: code) }
+            return nil
+        }
+        self.descriptor = descriptor
+        // For people who meet the lock; the lock itself is the system's.
+        ftruncate(descriptor, 0)
+        let text = Array("\(getpid())\n".utf8)
+        _ = try? DurableFile.writeAll(text, to: descriptor, path: path)
+    }
+
+    deinit { close(self.descriptor) }
+
+    /// The process that wrote itself into a lock file.
+    public static func holder(of path: String) -> Int? {
+        var text = [UInt8](repeating: 0, count: 32)
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        let count = read(descriptor, &text, text.count)
+        return Int(String(decoding: text.prefix(max(0, count)), as: UTF8.self).filter { !$0.isWhitespace })
+    }
+}

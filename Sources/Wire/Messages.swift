@@ -1,0 +1,424 @@
+// Every message that crosses the wire between a worker and a coordinator is declared in this file.
+//
+// Rules for changing it:
+//   - A kind's number is never reused, not even after the message is gone.
+//   - A new field is optional. A field that must be there is a new message.
+//   - Any other change raises `ProtocolVersion.current`.
+//
+// A frame's kind says which message it holds. The payload is JSON, save for chunks of blobs, which are raw bytes.
+
+public import Coordination
+public import Digests
+internal import Foundation
+internal import NIOCore
+public import Sweeps
+
+public enum ProtocolVersion {
+    /// Both sides must speak the same.
+    public static let current = 1
+    /// What the first message carries, so that another program's JSON is never taken for ours.
+    public static let magic = "quintet"
+}
+
+/// From a worker to the coordinator.
+public enum WorkerMessage: Hashable, Sendable {
+    /// The first message on every connection; anything else first is a protocol error. Answered by `welcome` or
+    /// `refused`.
+    case hello(Hello)
+    /// Renews every lease it names. A lease it leaves out runs to its deadline. Answered by `heartbeat`.
+    case heartbeat(holding: [Lease])
+    case progress(Lease, AttemptProgress)
+    /// The blob of this checkpoint was uploaded before. Answered by `checkpointAccepted`.
+    case checkpoint(Lease, TrainerEvent.Checkpointed)
+    /// Answered by `settled`, or by `blobMissing`, after which it is sent again. May arrive twice.
+    case report(Lease, Outcome)
+    /// The shard is free again, from the checkpoints that were uploaded. Answered by `settled`.
+    case handBack(Lease)
+    /// Nothing new, please.
+    case draining
+    /// Asks from where to send a blob. Answered by `sendFrom`, `stored` or `uploadRefused`.
+    case offer(BlobOffer)
+    /// Answered by `sendFrom` with the next offset, by `stored` after the last one, or by `uploadRefused`.
+    case chunk(BlobChunk)
+    /// Asks for a part of a blob. Answered by `chunk` or `downloadRefused`.
+    case fetch(BlobRange)
+
+    /// The byte that says which message a frame holds.
+    package enum Kind: UInt8, CaseIterable, Sendable {
+        case hello = 1
+        case heartbeat = 2
+        case progress = 3
+        case checkpoint = 4
+        case report = 5
+        case handBack = 6
+        case draining = 7
+        case offer = 8
+        case chunk = 9
+        case fetch = 10
+    }
+}
+
+/// From the coordinator to a worker.
+public enum CoordinatorMessage: Hashable, Sendable {
+    /// The worker is in. Grants follow when there is work.
+    case welcome(Welcome)
+    /// This worker cannot take part, and why; the connection ends.
+    case refused(reason: String)
+    case grant(Grant)
+    /// Stop this attempt; nothing of it is wanted, save a result that is there already.
+    case revoke(Lease)
+    /// Stop these after a checkpoint and hand them back.
+    case handBack([Lease])
+    /// The report or hand-back is durable; forget the lease.
+    case settled(Lease)
+    case checkpointAccepted(Lease, Digest)
+    /// A report's checkpoint has to be uploaded before the report is taken.
+    case blobMissing(Lease, Digest)
+    case sendFrom(Digest, offset: Int)
+    case stored(Digest)
+    case uploadRefused(Digest, reason: String)
+    case chunk(BlobChunk)
+    case downloadRefused(Digest, reason: String)
+    /// There is no more work and will not be any: the worker may leave.
+    case dismissed
+    /// The coordinator is there.
+    case heartbeat
+
+    /// The byte that says which message a frame holds.
+    package enum Kind: UInt8, CaseIterable, Sendable {
+        case welcome = 128
+        case refused = 129
+        case grant = 130
+        case revoke = 131
+        case handBack = 132
+        case settled = 133
+        case checkpointAccepted = 134
+        case blobMissing = 135
+        case sendFrom = 136
+        case stored = 137
+        case uploadRefused = 138
+        case chunk = 139
+        case downloadRefused = 140
+        case dismissed = 141
+        case heartbeat = 142
+    }
+}
+
+/// What a worker says of itself. Who it is stands in its certificate.
+public struct Hello: Hashable, Codable, Sendable {
+    public var magic: String
+    public var protocolVersion: Int
+    /// Quintet's version, for people.
+    public var version: String
+    public var host: String
+    /// Trainers at once.
+    public var slots: Int
+    /// Of each trainer.
+    public var threads: Int
+    public var cores: Int
+    public var memoryBytes: Int
+    /// Leases that run here or whose outcome waits here.
+    public var holding: [Lease]
+
+    public init(
+        version: String, host: String, slots: Int, threads: Int, cores: Int, memoryBytes: Int, holding: [Lease]
+    ) {
+        self.magic = ProtocolVersion.magic
+        self.protocolVersion = ProtocolVersion.current
+        self.version = version
+        self.host = host
+        self.slots = slots
+        self.threads = threads
+        self.cores = cores
+        self.memoryBytes = memoryBytes
+        self.holding = holding
+    }
+
+    /// The most slots or leases that a worker may name.
+    public static let slotsLimit = 1024
+
+    /// Why the coordinator cannot work with this worker; `nil` when it can.
+    public var objection: String? {
+        guard self.magic == ProtocolVersion.magic else { return "this is no quintet worker" }
+        guard self.protocolVersion == ProtocolVersion.current else {
+            return "the worker speaks protocol \(self.protocolVersion) (quintet \(self.version.prefix(40))) and the "
+                + "coordinator \(ProtocolVersion.current): run the same quintet on both"
+        }
+        guard (1...Self.slotsLimit).contains(self.slots) else {
+            return "the worker offers \(self.slots) slots; it may have 1 to \(Self.slotsLimit)"
+        }
+        guard self.holding.count <= 2 * Self.slotsLimit else { return "the worker names \(self.holding.count) leases" }
+        return nil
+    }
+}
+
+public struct Welcome: Hashable, Codable, Sendable {
+    public var magic: String
+    public var protocolVersion: Int
+    public var version: String
+
+    public init(version: String) {
+        self.magic = ProtocolVersion.magic
+        self.protocolVersion = ProtocolVersion.current
+        self.version = version
+    }
+}
+
+/// A lease with all that the worker needs to run it.
+public struct Grant: Hashable, Codable, Sendable {
+    public var lease: Lease
+    /// For people: `rte/lora/3`.
+    public var name: String
+    public var shard: Shard
+    public var checkpointSeconds: Double
+    /// What to go on from.
+    public var last: TrainerEvent.Checkpointed?
+    public var best: TrainerEvent.Checkpointed?
+
+    public init(
+        lease: Lease, name: String, shard: Shard, checkpointSeconds: Double, last: TrainerEvent.Checkpointed?,
+        best: TrainerEvent.Checkpointed?
+    ) {
+        self.lease = lease
+        self.name = name
+        self.shard = shard
+        self.checkpointSeconds = checkpointSeconds
+        self.last = last
+        self.best = best
+    }
+}
+
+/// A blob that a worker wants to send, for one of its leases.
+public struct BlobOffer: Hashable, Codable, Sendable {
+    public var digest: Digest
+    public var bytes: Int
+    public var lease: Lease
+
+    public init(digest: Digest, bytes: Int, lease: Lease) {
+        self.digest = digest
+        self.bytes = bytes
+        self.lease = lease
+    }
+}
+
+/// A part of a blob that a worker wants to have.
+public struct BlobRange: Hashable, Codable, Sendable {
+    public var digest: Digest
+    public var offset: Int
+    /// At most ``BlobChunk/bytesLimit``.
+    public var count: Int
+
+    public init(digest: Digest, offset: Int, count: Int) {
+        self.digest = digest
+        self.offset = offset
+        self.count = count
+    }
+}
+
+/// A part of a blob: digest of the whole (32 bytes), offset (8 bytes, big-endian), total (8 bytes), then the bytes.
+public struct BlobChunk: Hashable, Sendable {
+    public var digest: Digest
+    public var offset: Int
+    /// Bytes of the whole blob.
+    public var totalBytes: Int
+    public var bytes: [UInt8]
+
+    static let headerBytes = Digest.byteCount + 16
+    /// The most bytes of a blob in one chunk.
+    public static let bytesLimit = 256 << 10
+
+    public init(digest: Digest, offset: Int, totalBytes: Int, bytes: [UInt8]) {
+        precondition(bytes.count <= Self.bytesLimit, "a chunk of \(bytes.count) bytes")
+        self.digest = digest
+        self.offset = offset
+        self.totalBytes = totalBytes
+        self.bytes = bytes
+    }
+
+    /// Whether this chunk ends the blob.
+    public var isLast: Bool { self.offset + self.bytes.count == self.totalBytes }
+}
+
+/// A frame that is no message of this protocol.
+public struct MessageError: Error, Hashable, CustomStringConvertible {
+    public let description: String
+
+    init(_ description: String) { self.description = description }
+
+    /// A message that is whole but out of place.
+    public static func unexpected(_ description: String) -> MessageError { MessageError(description) }
+}
+
+// MARK: - Messages as frames
+
+extension WorkerMessage {
+    private struct Heartbeat: Codable { var holding: [Lease] }
+    private struct OfLease<Payload: Codable>: Codable {
+        var lease: Lease
+        var payload: Payload
+    }
+
+    /// - Throws: `FrameError` where the message does not fit into a frame.
+    public func frame() throws -> Frame {
+        switch self {
+        case .hello(let hello): try Self.frame(.hello, hello)
+        case .heartbeat(let holding): try Self.frame(.heartbeat, Heartbeat(holding: holding))
+        case .progress(let lease, let progress): try Self.frame(.progress, OfLease(lease: lease, payload: progress))
+        case .checkpoint(let lease, let it): try Self.frame(.checkpoint, OfLease(lease: lease, payload: it))
+        case .report(let lease, let outcome): try Self.frame(.report, OfLease(lease: lease, payload: outcome))
+        case .handBack(let lease): try Self.frame(.handBack, lease)
+        case .draining: Frame(kind: Kind.draining.rawValue, payload: [])
+        case .offer(let offer): try Self.frame(.offer, offer)
+        case .chunk(let chunk): Frame(kind: Kind.chunk.rawValue, payload: chunk.payload)
+        case .fetch(let range): try Self.frame(.fetch, range)
+        }
+    }
+
+    /// - Throws: ``MessageError`` naming the kind.
+    public init(_ frame: Frame) throws(MessageError) {
+        guard let kind = Kind(rawValue: frame.kind) else {
+            throw MessageError("a frame of kind \(frame.kind) is no message of a worker")
+        }
+        switch kind {
+        case .hello: self = .hello(try decode(frame))
+        case .heartbeat: self = .heartbeat(holding: try decode(frame, Heartbeat.self).holding)
+        case .progress:
+            let it: OfLease<AttemptProgress> = try decode(frame)
+            self = .progress(it.lease, it.payload)
+        case .checkpoint:
+            let it: OfLease<TrainerEvent.Checkpointed> = try decode(frame)
+            self = .checkpoint(it.lease, it.payload)
+        case .report:
+            let it: OfLease<Outcome> = try decode(frame)
+            self = .report(it.lease, it.payload)
+        case .handBack: self = .handBack(try decode(frame))
+        case .draining: self = .draining
+        case .offer: self = .offer(try decode(frame))
+        case .chunk: self = .chunk(try BlobChunk(payload: frame.payload))
+        case .fetch: self = .fetch(try decode(frame))
+        }
+    }
+
+    private static func frame(_ kind: Kind, _ payload: some Encodable) throws -> Frame {
+        try Frame(kind: kind.rawValue, encoding: payload)
+    }
+}
+
+extension CoordinatorMessage {
+    private struct Refusal: Codable { var reason: String }
+    private struct OfLease: Codable {
+        var lease: Lease
+        var digest: Digest
+    }
+    private struct OfBlob: Codable {
+        var digest: Digest
+        var offset: Int?
+        var reason: String?
+    }
+
+    /// - Throws: `FrameError` where the message does not fit into a frame.
+    public func frame() throws -> Frame {
+        switch self {
+        case .welcome(let welcome): try Self.frame(.welcome, welcome)
+        case .refused(let reason): try Self.frame(.refused, Refusal(reason: reason))
+        case .grant(let grant): try Self.frame(.grant, grant)
+        case .revoke(let lease): try Self.frame(.revoke, lease)
+        case .handBack(let leases): try Self.frame(.handBack, leases)
+        case .settled(let lease): try Self.frame(.settled, lease)
+        case .checkpointAccepted(let lease, let digest):
+            try Self.frame(.checkpointAccepted, OfLease(lease: lease, digest: digest))
+        case .blobMissing(let lease, let digest): try Self.frame(.blobMissing, OfLease(lease: lease, digest: digest))
+        case .sendFrom(let digest, let offset): try Self.frame(.sendFrom, OfBlob(digest: digest, offset: offset))
+        case .stored(let digest): try Self.frame(.stored, OfBlob(digest: digest))
+        case .uploadRefused(let digest, let reason):
+            try Self.frame(.uploadRefused, OfBlob(digest: digest, reason: reason))
+        case .chunk(let chunk): Frame(kind: Kind.chunk.rawValue, payload: chunk.payload)
+        case .downloadRefused(let digest, let reason):
+            try Self.frame(.downloadRefused, OfBlob(digest: digest, reason: reason))
+        case .dismissed: Frame(kind: Kind.dismissed.rawValue, payload: [])
+        case .heartbeat: Frame(kind: Kind.heartbeat.rawValue, payload: [])
+        }
+    }
+
+    /// - Throws: ``MessageError`` naming the kind.
+    public init(_ frame: Frame) throws(MessageError) {
+        guard let kind = Kind(rawValue: frame.kind) else {
+            throw MessageError("a frame of kind \(frame.kind) is no message of a coordinator")
+        }
+        switch kind {
+        case .welcome: self = .welcome(try decode(frame))
+        case .refused: self = .refused(reason: try decode(frame, Refusal.self).reason)
+        case .grant: self = .grant(try decode(frame))
+        case .revoke: self = .revoke(try decode(frame))
+        case .handBack: self = .handBack(try decode(frame))
+        case .settled: self = .settled(try decode(frame))
+        case .checkpointAccepted:
+            let it: OfLease = try decode(frame)
+            self = .checkpointAccepted(it.lease, it.digest)
+        case .blobMissing:
+            let it: OfLease = try decode(frame)
+            self = .blobMissing(it.lease, it.digest)
+        case .sendFrom:
+            let it: OfBlob = try decode(frame)
+            guard let offset = it.offset, offset >= 0 else { throw MessageError("a sendFrom without an offset") }
+            self = .sendFrom(it.digest, offset: offset)
+        case .stored: self = .stored(try decode(frame, OfBlob.self).digest)
+        case .uploadRefused:
+            let it: OfBlob = try decode(frame)
+            self = .uploadRefused(it.digest, reason: it.reason ?? "")
+        case .chunk: self = .chunk(try BlobChunk(payload: frame.payload))
+        case .downloadRefused:
+            let it: OfBlob = try decode(frame)
+            self = .downloadRefused(it.digest, reason: it.reason ?? "")
+        case .dismissed: self = .dismissed
+        case .heartbeat: self = .heartbeat
+        }
+    }
+
+    private static func frame(_ kind: Kind, _ payload: some Encodable) throws -> Frame {
+        try Frame(kind: kind.rawValue, encoding: payload)
+    }
+}
+
+extension Frame {
+    fileprivate init(kind: UInt8, encoding payload: some Encodable) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        let bytes = [UInt8](try encoder.encode(payload))
+        guard bytes.count <= Limits.framePayloadBytes else {
+            throw FrameError(kind: kind, payloadBytes: bytes.count, limitBytes: Limits.framePayloadBytes)
+        }
+        self.init(kind: kind, payload: bytes)
+    }
+}
+
+private func decode<Payload: Decodable>(_ frame: Frame, _: Payload.Type = Payload.self) throws(MessageError) -> Payload {
+    do {
+        return try JSONDecoder().decode(Payload.self, from: Data(frame.payload.readableBytesView))
+    } catch {
+        throw MessageError("a message of kind \(frame.kind) cannot be read: \(error)")
+    }
+}
+
+extension BlobChunk {
+    fileprivate var payload: ByteBuffer {
+        var buffer = ByteBuffer()
+        buffer.reserveCapacity(Self.headerBytes + self.bytes.count)
+        buffer.writeBytes(self.digest.bytes)
+        buffer.writeInteger(UInt64(self.offset))
+        buffer.writeInteger(UInt64(self.totalBytes))
+        buffer.writeBytes(self.bytes)
+        return buffer
+    }
+
+    fileprivate init(payload: ByteBuffer) throws(MessageError) {
+        var payload = payload
+        guard let digest = payload.readBytes(length: Digest.byteCount), let offset = payload.readInteger(as: UInt64.self),
+            let total = payload.readInteger(as: UInt64.self), let bytes = payload.readBytes(length: payload.readableBytes),
+            bytes.count <= Self.bytesLimit, total <= UInt64(Int.max), offset <= total, UInt64(bytes.count) <= total - offset
+        else {
+            throw MessageError("a chunk of a blob whose digest, offset and length do not fit together")
+        }
+        self.init(digest: Digest(bytes: digest), offset: Int(offset), totalBytes: Int(total), bytes: bytes)
+    }
+}

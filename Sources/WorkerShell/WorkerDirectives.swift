@@ -1,0 +1,101 @@
+internal import Coordination
+internal import Digests
+internal import Foundation
+internal import Logging
+internal import Sweeps
+internal import Transport
+internal import Wire
+
+// What the pure worker has decided, carried out. An event that a directive brings at once is posted, not handled: the
+// directives after it come first.
+extension WorkerService {
+    func carryOut(_ directive: Worker.Directive, _ state: inout State) {
+        switch directive {
+        case .dial: self.dial(holding: state.worker.held)
+        case .heartbeat(let holding): state.link?.send(.heartbeat(holding: holding))
+        case .announceDraining: state.link?.send(.draining)
+        case .prepare(let lease):
+            guard let grant = state.grants[lease.token] else { return }
+            self.preparations.add(grant)
+        case .start(let lease): self.start(lease, &state)
+        case .stop(let token): state.trainers[token]?.signal(SIGTERM)
+        case .kill(let token): state.trainers[token]?.signal(SIGKILL)
+        case .upload(let lease, let checkpoint):
+            let path = self.options.folder.attempt(lease.token).upload(checkpoint.digest)
+            state.link?.upload(CoordinatorLink.Upload(lease: lease, checkpoint: checkpoint, path: path))
+        case .spool(let lease, let outcome): self.spool(lease, outcome, &state)
+        case .report(let lease, let outcome): state.link?.send(.report(lease, outcome))
+        case .handBack(let lease): state.link?.send(.handBack(lease))
+        case .discard(let token):
+            state.grants[token] = nil
+            state.orders[token] = nil
+            state.progress[token] = nil
+            self.options.folder.attempt(token).remove()
+        case .wake(let instant): state.wakeAt = instant
+        case .leave(let departure): state.end = .departed(departure, lastError: state.lastError)
+        }
+    }
+
+    private func dial(holding: [Lease]) {
+        let hello = Hello(
+            version: self.options.version, host: ProcessInfo.processInfo.hostName, slots: self.options.slots,
+            threads: self.options.threads, cores: ProcessInfo.processInfo.activeProcessorCount,
+            memoryBytes: Int(clamping: ProcessInfo.processInfo.physicalMemory), holding: holding)
+        let line = self.options.joinLine
+        Task { [mailbox = self.mailbox, identity = self.identity, folder = self.options.folder] in
+            let link: CoordinatorLink
+            do {
+                link = try await CoordinatorLink(host: line.host, port: line.port, identity: identity, hello: hello)
+            } catch let refusal as WorkerRefused {
+                mailbox.post(.refused(refusal))
+                return
+            } catch {
+                mailbox.post(.unlinked(nil, reason: "\(error)"))
+                return
+            }
+            guard mailbox.post(.linked(link)) else { return link.close() }
+            let id = link.id
+            let failure = await link.run { message in
+                mailbox.post(.said(message, id))
+            } onUpload: { upload, isStored in
+                let (token, digest) = (upload.lease.token, upload.checkpoint.digest)
+                if isStored { folder.attempt(token).dropUpload(digest) }
+                mailbox.post(.event(isStored ? .uploaded(token, digest) : .uploadRefused(token, digest)))
+            }
+            mailbox.post(.unlinked(id, reason: failure.map { "\($0)" } ?? "the coordinator hung up"))
+        }
+    }
+
+    private func start(_ lease: Lease, _ state: inout State) {
+        let token = lease.token
+        guard let order = state.orders[token] else { preconditionFailure("\(token) starts unprepared") }
+        let folder = self.options.folder.attempt(token)
+        // Each trainer's threads are its own business; a BLAS that starts some too would take the other slots' cores.
+        let environment = ProcessInfo.processInfo.environment.merging(["OPENBLAS_NUM_THREADS": "1"]) { $1 }
+        do {
+            try folder.write(order)
+            state.trainers[token] = try TrainerRun(
+                command: self.options.trainer, arguments: ["--shard", folder.order, "--into", folder.output],
+                environment: environment, key: lease.key
+            ) { [mailbox = self.mailbox] event in
+                mailbox.post(.trainer(token, event))
+            } onEnd: { [mailbox = self.mailbox] end in
+                mailbox.post(.event(.trainerEnded(token, end)))
+            }
+        } catch {
+            let failure = AttemptFailure(cause: .infrastructure, kind: .other, message: "\(error)")
+            self.mailbox.post(.event(.trainerEnded(token, .failed(failure))))
+        }
+    }
+
+    private func spool(_ lease: Lease, _ outcome: Outcome, _ state: inout State) {
+        state.trainers[lease.token] = nil
+        do {
+            try self.options.folder.attempt(lease.token).spool(lease, outcome)
+        } catch {
+            // It is still reported from memory: only a crash of this worker before that would lose it.
+            self.logger.error("an outcome is not on disk: \(error)")
+        }
+        self.mailbox.post(.event(.spooled(lease.token)))
+    }
+}

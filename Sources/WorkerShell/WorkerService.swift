@@ -1,0 +1,201 @@
+public import Coordination
+internal import Digests
+internal import Foundation
+public import Logging
+internal import Sweeps
+internal import Synchronization
+public import Transport
+internal import Wire
+
+/// What a worker is told at its start.
+public struct WorkerOptions: Sendable {
+    public var joinLine: JoinLine
+    /// Locked by the caller.
+    public var folder: WorkerFolder
+    public var cache: FolderCache
+    public var slots: Int
+    /// Of each trainer.
+    public var threads: Int
+    /// The trainer: a program and what comes before `--shard`.
+    public var trainer: [String]
+    /// Quintet's version, for people.
+    public var version: String
+    public var limits: Worker.Limits
+
+    public init(
+        joinLine: JoinLine, folder: WorkerFolder, cache: FolderCache, slots: Int, threads: Int, trainer: [String],
+        version: String, limits: Worker.Limits = Worker.Limits()
+    ) {
+        precondition(!trainer.isEmpty, "no trainer")
+        self.joinLine = joinLine
+        self.folder = folder
+        self.cache = cache
+        self.slots = slots
+        self.threads = threads
+        self.trainer = trainer
+        self.version = version
+        self.limits = limits
+    }
+}
+
+/// The agent on a machine: carries out what the pure worker decides, on a thread of its own.
+public final class WorkerService: Sendable {
+    enum Input: Sendable {
+        case event(Worker.Event)
+        case linked(CoordinatorLink)
+        case unlinked(ObjectIdentifier?, reason: String)
+        case refused(WorkerRefused)
+        case said(CoordinatorMessage, ObjectIdentifier)
+        case prepared(LeaseToken, TrainerOrder)
+        case trainer(LeaseToken, TrainerEvent)
+        case stop
+    }
+
+    /// How the worker ended.
+    public enum End: Hashable, Sendable {
+        case departed(Worker.Departure, lastError: String?)
+        case refused(WorkerRefused)
+    }
+
+    /// What only the loop's thread touches.
+    struct State {
+        var worker: Worker
+        var link: CoordinatorLink?
+        var grants: [LeaseToken: Grant] = [:]
+        var orders: [LeaseToken: TrainerOrder] = [:]
+        var trainers: [LeaseToken: TrainerRun] = [:]
+        var progress: [LeaseToken: AttemptProgress] = [:]
+        var wakeAt: Instant?
+        var lastError: String?
+        var end: End?
+    }
+
+    let options: WorkerOptions
+    let identity: Identity
+    let logger: Logger
+    let mailbox = Mailbox<Input>()
+    let preparations: Preparations
+    private let clock = ContinuousClock()
+    private let origin = ContinuousClock().now
+
+    /// - Parameter identity: a worker's, from the authority of the join line.
+    public init(_ options: WorkerOptions, identity: Identity, logger: Logger) {
+        self.options = options
+        self.identity = identity
+        self.logger = logger
+        self.preparations = Preparations(options: options)
+    }
+
+    /// Works until it is asked to leave, dismissed, refused, or without a coordinator for too long.
+    public func run() async -> End {
+        await withCheckedContinuation { continuation in
+            let thread = Thread { [self] in continuation.resume(returning: self.loop()) }
+            thread.name = "worker"
+            thread.start()
+        }
+    }
+
+    /// Hands everything back and leaves; a second time: at once. From any thread.
+    public func leave() { self.mailbox.post(.event(.leaveRequested)) }
+
+    var now: Instant { Instant(milliseconds: Int64((self.clock.now - self.origin) / .milliseconds(1))) }
+
+    private func loop() -> End {
+        var state = State(worker: Worker(slots: self.options.slots, limits: self.options.limits))
+        let preparing = Task { await self.preparations.run(reportingTo: self.mailbox) }
+        self.handle(.started(spooled: self.options.folder.recover()), &state)
+        while state.end == nil {
+            let inputs = self.mailbox.take(
+                withinMilliseconds: state.wakeAt.map { Int($0.milliseconds - self.now.milliseconds) })
+            for input in inputs where state.end == nil { self.take(input, &state) }
+            if let wakeAt = state.wakeAt, wakeAt <= self.now, state.end == nil {
+                state.wakeAt = nil
+                self.handle(.timeAdvanced, &state)
+            }
+        }
+        _ = self.mailbox.close()
+        preparing.cancel()
+        state.link?.finish()
+        for trainer in state.trainers.values { trainer.signal(SIGKILL) }
+        guard let end = state.end else { preconditionFailure("a worker ended without a reason") }
+        return end
+    }
+
+    private func take(_ input: Input, _ state: inout State) {
+        switch input {
+        case .event(let event): self.handle(event, &state)
+        case .linked(let link):
+            state.link = link
+            state.lastError = nil
+            self.preparations.use(link)
+            self.handle(.connected, &state)
+        case .unlinked(let id, let reason):
+            guard state.link?.id == id else { return }
+            state.link = nil
+            state.lastError = reason
+            self.preparations.use(nil)
+            self.logger.info("no connection to the coordinator: \(reason)")
+            self.handle(.disconnected(jitter: Double.random(in: 0..<1)), &state)
+        case .refused(let refusal): state.end = .refused(refusal)
+        case .said(let message, let id):
+            guard state.link?.id == id else { return }
+            self.hear(message, &state)
+        case .prepared(let token, let order):
+            state.orders[token] = order
+            self.handle(.prepared(token), &state)
+        case .trainer(let token, let event): self.note(token, event, &state)
+        case .stop: self.handle(.leaveRequested, &state)
+        }
+    }
+
+    private func hear(_ message: CoordinatorMessage, _ state: inout State) {
+        switch message {
+        case .grant(let grant):
+            state.grants[grant.lease.token] = grant
+            self.handle(.granted(grant.lease), &state)
+        case .revoke(let lease): self.handle(.revoked(lease.token), &state)
+        case .handBack(let leases): self.handle(.handBackRequested(leases.map(\.token)), &state)
+        case .settled(let lease): self.handle(.settled(lease.token), &state)
+        case .blobMissing(let lease, let digest): self.handle(.blobMissing(lease.token, digest), &state)
+        case .dismissed: self.handle(.dismissed, &state)
+        case .heartbeat, .welcome, .refused, .checkpointAccepted, .sendFrom, .stored, .uploadRefused, .chunk,
+            .downloadRefused:
+            break
+        }
+    }
+
+    private func note(_ token: LeaseToken, _ event: TrainerEvent, _ state: inout State) {
+        switch event {
+        case .started(let started):
+            state.progress[token] = AttemptProgress(
+                firstStep: started.step, step: started.step, steps: started.steps,
+                trainableParameters: started.trainableParameters, kernelClass: started.kernelClass)
+            self.sendProgress(token, state)
+        case .step(let step):
+            state.progress[token]?.step = step.step
+            state.progress[token]?.steps = step.steps
+            state.progress[token]?.loss = step.loss
+            state.progress[token]?.samplesPerSecond = step.samplesPerSecond
+            self.sendProgress(token, state)
+        case .checkpointed(let checkpoint):
+            do {
+                try self.options.folder.attempt(token).putAside(checkpoint)
+                self.handle(.checkpointed(token, checkpoint), &state)
+            } catch {
+                self.logger.error("a checkpoint is not kept: \(error)")
+            }
+        case .evaluated, .finished, .failed: break
+        }
+    }
+
+    private func sendProgress(_ token: LeaseToken, _ state: State) {
+        guard let link = state.link, let grant = state.grants[token], let progress = state.progress[token],
+            progress.loss?.isFinite ?? true, progress.samplesPerSecond?.isFinite ?? true
+        else { return }
+        link.send(.progress(grant.lease, progress))
+    }
+
+    func handle(_ event: Worker.Event, _ state: inout State) {
+        for directive in state.worker.handle(event, at: self.now) { self.carryOut(directive, &state) }
+    }
+}

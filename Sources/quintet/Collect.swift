@@ -1,0 +1,52 @@
+public import ArgumentParser
+import Coordination
+import CoordinatorShell
+public import Reports
+import Sweeps
+
+/// `quintet collect`
+struct Collect: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Print a sweep's table: one row a method, one column a task, averaged over seeds."
+    )
+
+    @OptionGroup var state: StateOptions
+
+    @Argument(help: "The sweep; without it, the one launched last.")
+    var sweep: String?
+
+    @Option(help: "How the table is written.")
+    var format = ReportFormat.terminal
+
+    @Flag(help: "Average what is there in cells that lack seeds, and say of how many.")
+    var partial = false
+
+    func run() throws {
+        let store = try Store(reading: self.state.folder.database)
+        let report = try SweepReport(of: try store.sweep(named: self.sweep), in: store)
+        let output = Terminal.standardOutput
+        output.write(report.rendered(as: self.format, partial: self.partial, styled: output.isStyled))
+    }
+}
+
+extension ReportFormat: ExpressibleByArgument {}
+
+extension SweepReport {
+    /// What the store knows of a sweep, as a report.
+    init(of sweep: StoredSweep, in store: Store) throws {
+        let shards = try store.shards(of: sweep).map { (shard: $0.planned, outcome: ShardOutcome($0)) }
+        try self.init(sweep: sweep.name, backbone: try sweep.grid().backbone, shards: shards)
+    }
+}
+
+extension ShardOutcome {
+    fileprivate init(_ shard: SweepShard) {
+        if let result = shard.result {
+            self = .finished(result)
+        } else if shard.isFailed {
+            self = .failed(shard.failures?.last?.message ?? "no reason is known")
+        } else {
+            self = .unfinished
+        }
+    }
+}

@@ -1,0 +1,120 @@
+import ArgumentParser
+import Encoders
+import Foundation
+import Layers
+import Sweeps
+import Tasks
+import Tensors
+import Tokenizers
+
+/// `quintet encode`: token ids and hidden states of a split, for comparing with other implementations.
+struct Encode: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Write token ids and hidden states of a task's examples, packed, as safetensors."
+    )
+
+    @Option(help: "The folder of the backbone's files.")
+    var backbone: String
+
+    @Option(help: "The folder of the task's files, or the one that holds it.")
+    var data: String
+
+    @Option(help: "The task, such as rte.")
+    var task: String
+
+    @Option(help: "Which of the task's files: train, dev or test.")
+    var split = "dev"
+
+    @Option(help: "Only the first so many examples.")
+    var limit: Int?
+
+    @Option(help: "Threads; by default as many as there are cores.")
+    var threads: Int?
+
+    @Option(name: .customLong("set"), help: ArgumentHelp("maximumLength=N; 128 by default.", valueName: "key=value"))
+    var settings: [String] = []
+
+    @Option(help: "The file: input_ids [tokens], offsets [examples + 1], hidden [tokens, hidden] of the last layer.")
+    var output: String
+
+    /// Tokens of one pass.
+    private static let passTokens = 2048
+
+    func validate() throws {
+        if let limit, limit < 1 { throw ValidationError("--limit is \(limit); give at least 1.") }
+        if let threads, !(1...1024).contains(threads) {
+            throw ValidationError("--threads is \(threads); give 1 to 1024.")
+        }
+    }
+
+    func run() throws {
+        let maximumLength = try self.maximumLength()
+        guard let split = OfficialSplit(rawValue: self.split) else {
+            throw UnknownName(kind: "split", name: self.split, known: OfficialSplit.allCases.map(\.rawValue))
+        }
+        let files = try TaskFiles(task: try TaskDescription.named(self.task), folder: self.data)
+        let texts = try files.texts(split).prefix(self.limit ?? .max)
+        let tokenizer = try loadTokenizer(folder: self.backbone)
+        let configuration = try EncoderConfiguration(folder: self.backbone)
+        guard maximumLength <= configuration.positions else {
+            throw ValidationError(
+                "maximumLength is \(maximumLength); this backbone has \(configuration.positions) positions."
+            )
+        }
+        guard BLAS.useOneThread() else {
+            throw ValidationError("OpenBLAS does not keep to one thread; set OPENBLAS_NUM_THREADS=1.")
+        }
+        let store = try ParameterStore(
+            configuration.declarations { _ in false },
+            backbone: try BackboneWeights(folder: self.backbone),
+            seed: 0
+        )
+        let encodings = texts.map { tokenizer.encode($0.first, $0.second, maximumLength: maximumLength) }
+        let bytes = try self.encode(encodings, BERTEncoder(configuration, store: store))
+        try Data(bytes).write(to: URL(filePath: self.output), options: .atomic)
+    }
+
+    private func maximumLength() throws -> Int {
+        var value = 128
+        for text in self.settings {
+            let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+            guard parts.count == 2, parts[0] == "maximumLength", let length = Int(parts[1]), length >= 3 else {
+                throw ValidationError("--set \(text): encode knows maximumLength=N with N of at least 3.")
+            }
+            value = length
+        }
+        return value
+    }
+
+    private func encode(_ encodings: [Encoding], _ encoder: BERTEncoder) throws -> [UInt8] {
+        let tokens = encodings.reduce(0) { $0 + $1.ids.count }
+        let hidden = Matrix(rows: tokens, columns: encoder.configuration.hidden)
+        let team = Team(threads: self.threads ?? ProcessInfo.processInfo.activeProcessorCount)
+        let arena = Arena()
+        var (ids, offsets, done, batch) = ([Int32](), [Int32(0)], 0, PackedBatch())
+        func flush() {
+            guard batch.tokens > 0 else { return }
+            arena.reset()
+            let (states, _) = encoder.forward(batch, output: .everyToken, pass: Pass(team: team, arena: arena))
+            hidden.mutableView.rows(done..<done + batch.tokens).copy(states)
+            done += batch.tokens
+            batch = PackedBatch()
+        }
+        for encoding in encodings {
+            if batch.tokens + encoding.ids.count > Self.passTokens { flush() }
+            batch.append(tokenIDs: encoding.ids, typeIDs: encoding.typeIDs, place: batch.sequences)
+            ids += encoding.ids
+            offsets.append(Int32(ids.count))
+        }
+        flush()
+        var writer = SafetensorsWriter()
+        ids.withUnsafeBufferPointer { writer.add("input_ids", shape: [tokens], $0) }
+        offsets.withUnsafeBufferPointer { writer.add("offsets", shape: [offsets.count], $0) }
+        writer.add(
+            "hidden",
+            shape: [tokens, hidden.columns],
+            UnsafeBufferPointer(start: hidden.view.base, count: tokens * hidden.columns)
+        )
+        return try writer.bytes()
+    }
+}

@@ -1,0 +1,150 @@
+import CoordinatorShell
+import Foundation
+import Synchronization
+import Transport
+import Wire
+import WorkerShell
+
+/// The worker processes that a session starts on its own machine, and starts again when they die.
+final class LocalWorkers: Sendable {
+    private struct State {
+        var running: [String: ProcessRun] = [:]
+        /// Ends in a row that came soon after the start.
+        var quickEnds: [String: Int] = [:]
+        var isStopping = false
+        var waiter: CheckedContinuation<Void, Never>?
+    }
+
+    private let folder: StateFolder
+    private let authority: CertificateAuthority
+    private let options: SessionOptions
+    private let joinLine: JoinLine
+    private let say: @Sendable (String) -> Void
+    private let state = Mutex(State())
+
+    private static let namePrefix = "local-"
+    private static let quickSeconds = 10.0
+    private static let quickEndsLimit = 5
+    private static let restartSeconds = 0.5
+    private static let lineBytesLimit = 2000
+    /// How long workers that leave may take to do so.
+    private static let leaveSeconds = 5
+
+    static func isLocal(_ worker: String) -> Bool { worker.hasPrefix(Self.namePrefix) }
+
+    /// - Parameters:
+    ///   - host: where the coordinator is reached from this machine.
+    ///   - say: takes lines for people.
+    init(
+        state: StateFolder, authority: CertificateAuthority, options: SessionOptions, port: Int, host: String,
+        say: @escaping @Sendable (String) -> Void
+    ) {
+        self.folder = state
+        self.authority = authority
+        self.options = options
+        self.say = say
+        // Local workers are given their certificates: the token is one that nobody accepts.
+        self.joinLine = JoinLine(
+            host: host, port: port, token: JoinToken(), authorityKeyDigest: authority.publicKeyDigest)
+    }
+
+    func start() throws {
+        for index in 0..<self.options.workers {
+            let name = "\(Self.namePrefix)\(index)"
+            let folder = self.folder.worker(name)
+            try DurableFile.makeFolder(folder)
+            let identity = try? Identity(folder: folder)
+            if identity?.authority.keyDigest != self.authority.publicKeyDigest
+                || identity.map({ $0.certificate.renewalSeconds <= currentSeconds() }) ?? true
+            {
+                try self.authority.makeIdentity(role: .worker, name: name).save(folder: folder)
+            }
+            try self.launch(name)
+        }
+    }
+
+    private func launch(_ name: String) throws {
+        let arguments = [
+            "worker", "--lifeline", "--folder", self.folder.worker(name), "--slots", "\(self.options.slots)", "--threads",
+            "\(self.options.threadsPerShard)",
+        ]
+        var environment = ProcessInfo.processInfo.environment
+        // Not among the arguments, which every user of the machine can read.
+        environment[WorkerCommand.joinVariable] = self.joinLine.description
+        let started = ContinuousClock.now
+        let run = try ProcessRun(
+            program: Executable.path, arguments: arguments, environment: environment, lineBytesLimit: Self.lineBytesLimit
+        ) { [say = self.say] line in
+            if line.isError { say("\(name): \(line.text)") }
+        } onExit: { [weak self] exit in
+            self?.note(exit, of: name, after: (ContinuousClock.now - started) / .seconds(1))
+        }
+        self.state.withLock { $0.running[name] = run }
+        run.start()
+    }
+
+    private func note(_ exit: ProcessExit, of name: String, after seconds: Double) {
+        let (waiter, restarts) = self.state.withLock { state in
+            state.running[name] = nil
+            let waiter = state.running.isEmpty ? state.waiter.take() : nil
+            let quick = seconds < Self.quickSeconds ? state.quickEnds[name, default: 0] + 1 : 0
+            state.quickEnds[name] = quick
+            return (waiter, !state.isStopping && exit != .code(0) && quick < Self.quickEndsLimit)
+        }
+        waiter?.resume()
+        guard restarts else { return }
+        self.say("\(name) ended with \(exit) and is started again")
+        DispatchQueue.global().asyncAfter(deadline: .now() + Self.restartSeconds) { [weak self] in
+            guard let self, !self.state.withLock({ $0.isStopping }) else { return }
+            do { try self.launch(name) } catch { self.say("\(error)") }
+        }
+    }
+
+    /// How workers come to leave.
+    enum Stopping {
+        /// The coordinator has told them.
+        case dismissed
+        /// They are told now.
+        case asked
+        case atOnce
+    }
+
+    /// Waits a little for workers that leave; what is left is ended, its trainers with it.
+    func stop(_ stopping: Stopping) async {
+        let running = self.state.withLock { state in
+            state.isStopping = true
+            return Array(state.running.values)
+        }
+        switch stopping {
+        case .dismissed: break
+        case .asked: for run in running { run.signal(SIGTERM) }
+        case .atOnce: self.kill()
+        }
+        let patience = Task {
+            try await Task.sleep(for: .seconds(Self.leaveSeconds))
+            self.kill()
+        }
+        await self.waitForAll()
+        patience.cancel()
+    }
+
+    private func kill() {
+        for run in self.state.withLock({ Array($0.running.values) }) { run.signal(SIGKILL) }
+    }
+
+    private func waitForAll() async {
+        await withCheckedContinuation { continuation in
+            let isOver = self.state.withLock { state in
+                if !state.running.isEmpty { state.waiter = continuation }
+                return state.running.isEmpty
+            }
+            if isOver { continuation.resume() }
+        }
+    }
+}
+
+/// This program, to be started again.
+enum Executable {
+    static let path: String = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
+        ?? CommandLine.arguments[0]
+}

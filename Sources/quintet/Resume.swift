@@ -1,0 +1,27 @@
+import ArgumentParser
+import CoordinatorShell
+
+/// `quintet resume`
+struct Resume: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Go on with what a sweep has not finished, from the last checkpoints, and retry what failed."
+    )
+
+    @Argument(help: "The sweep; without it, the one launched last.")
+    var sweep: String?
+
+    @OptionGroup var state: StateOptions
+    @OptionGroup var session: SessionOptions
+
+    func run() async throws {
+        // Reading first: a folder without a sweep is not made into one.
+        _ = try Store(reading: self.state.folder.database).sweep(named: self.sweep)
+        let lock = try self.state.folder.lock()
+        let store = try Store(writing: self.state.folder.database)
+        let sweep = try store.sweep(named: self.sweep)
+        try SweepFolders().check(try store.folders(of: sweep.name))
+        try await SweepSession(
+            state: self.state.folder, lock: lock, store: store, sweep: sweep, options: self.session, note: nil
+        ).run()
+    }
+}

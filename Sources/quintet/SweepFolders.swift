@@ -1,0 +1,80 @@
+import CoordinatorShell
+import Encoders
+import Fetching
+import Foundation
+import Sweeps
+import Tasks
+import Wire
+import WorkerShell
+
+/// Finds or fetches what a grid names, and knows it by digest afterwards.
+struct SweepFolders {
+    let cache: Cache
+
+    init(cache: Cache = Cache()) {
+        self.cache = cache
+    }
+
+    /// The cache as workers on this machine see it.
+    var shared: FolderCache { FolderCache(self.cache.folder.path) }
+
+    /// The backbone's folder: a path where the name has a `/`, else from the cache or fetched.
+    ///
+    /// - Throws: an error that says what is missing or damaged: better before the start than once a shard.
+    func backbone(_ name: String) async throws -> StoredFolder {
+        let folder = try await self.folder(name, kind: .backbone)
+        _ = try EncoderConfiguration(folder: folder)
+        let weights = "\(folder)/model.safetensors"
+        if FileManager.default.fileExists(atPath: weights) { _ = try Safetensors(path: weights) }
+        return try self.register(folder)
+    }
+
+    /// The task's own folder.
+    func data(_ task: String) async throws -> StoredFolder {
+        let description = try TaskDescription.named(task)
+        // Official archives unpack under the task's title.
+        let folder =
+            if let titled = self.cache.cachedFolder(for: description.title, kind: .data) {
+                titled.path
+            } else {
+                try await self.folder(description.name, kind: .data)
+            }
+        return try self.register(try TaskFiles(task: description, folder: folder).folder)
+    }
+
+    private func folder(_ name: String, kind: Cache.Kind) async throws -> String {
+        if name.contains("/") { return name }
+        if let folder = self.cache.cachedFolder(for: name, kind: kind) { return folder.path }
+        let display = FetchDisplay()
+        return try await Fetcher(cache: self.cache, catalogue: .quintet).fetch(name) { display.show($0) }.path
+    }
+
+    private func register(_ folder: String) throws -> StoredFolder {
+        let manifest = try FolderManifest(folder: folder)
+        let absolute = URL(filePath: folder).standardizedFileURL.path
+        try self.shared.register(absolute, as: manifest.digest)
+        return StoredFolder(path: absolute, manifest: manifest)
+    }
+
+    /// Looks again at what a stored sweep needs: its files must still be what they were.
+    ///
+    /// - Throws: ``SweepFoldersError`` naming the folder that has changed.
+    func check(_ stored: [StoredFolder]) throws {
+        for folder in stored {
+            let now = try FolderManifest(folder: folder.path)
+            guard now == folder.manifest else {
+                throw SweepFoldersError(
+                    "the files in \(folder.path) are not those that the sweep was launched with; put them back, or "
+                        + "launch the grid again to run its shards on the new ones")
+            }
+            try self.shared.register(folder.path, as: now.digest)
+        }
+    }
+}
+
+/// Backbone or data that changed under a sweep.
+struct SweepFoldersError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}

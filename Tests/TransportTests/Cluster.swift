@@ -1,0 +1,95 @@
+import Foundation
+import Logging
+import NIOCore
+import Synchronization
+import Testing
+import Transport
+import Wire
+
+/// An authority with one identity of each role, and a listener on loopback.
+struct Cluster {
+    let authority: CertificateAuthority
+    let coordinator: Identity
+    let worker: Identity
+    let operatorIdentity: Identity
+    let log = LogLines()
+
+    init() throws {
+        self.authority = try CertificateAuthority()
+        self.coordinator = try self.authority.makeIdentity(role: .coordinator, name: "coordinator")
+        self.worker = try self.authority.makeIdentity(role: .worker, name: "worker-1")
+        self.operatorIdentity = try self.authority.makeIdentity(role: .operator, name: "alice")
+    }
+
+    func listen(
+        as identity: Identity? = nil,
+        limits: ListenerLimits = ListenerLimits(),
+        enrol: EnrolmentService? = nil,
+        onConnection: @escaping @Sendable (Connection) async -> Void
+    ) async throws -> Listener {
+        try await Listener.start(
+            host: "127.0.0.1",
+            port: 0,
+            identity: identity ?? self.coordinator,
+            limits: limits,
+            logger: self.log.logger,
+            enrol: enrol,
+            onConnection: onConnection
+        )
+    }
+
+    /// A listener that sends every frame back, and finishes when the other side does.
+    func listenAndEcho(
+        as identity: Identity? = nil,
+        limits: ListenerLimits = ListenerLimits(),
+        enrol: EnrolmentService? = nil
+    ) async throws -> Listener {
+        try await self.listen(as: identity, limits: limits, enrol: enrol) { connection in
+            do {
+                for try await frame in connection.frames { try await connection.send(frame) }
+                try await connection.finish()
+                await connection.waitUntilClosed()
+            } catch {}
+        }
+    }
+
+    func dial(_ listener: Listener, as identity: Identity? = nil, limits: ConnectionLimits = ConnectionLimits())
+        async throws -> Connection
+    {
+        try await Dialer.connect(
+            host: "127.0.0.1",
+            port: listener.port,
+            identity: identity ?? self.worker,
+            limits: limits
+        )
+    }
+}
+
+/// Something that one task says and another waits for.
+final class Signal<Value: Sendable>: Sendable {
+    private struct State {
+        var value: Value?
+        var waiters: [CheckedContinuation<Value, Never>] = []
+    }
+
+    private let state = Mutex(State())
+
+    func send(_ value: Value) {
+        let waiters = self.state.withLock { state in
+            if state.value == nil { state.value = value }
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.resume(returning: value) }
+    }
+
+    func wait() async -> Value {
+        await withCheckedContinuation { continuation in
+            let value = self.state.withLock { state -> Value? in
+                if state.value == nil { state.waiters.append(continuation) }
+                return state.value
+            }
+            if let value { continuation.resume(returning: value) }
+        }
+    }
+}
