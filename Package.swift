@@ -84,7 +84,7 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["Tensors"]),
         .executableTarget(
             name: "Benchmarks",
-            dependencies: ["Tensors", "Tokenizers", argumentParser],
+            dependencies: ["Tensors", argumentParser],
             exclude: ["reference"]
         ),
 
@@ -94,6 +94,10 @@ let package = Package(
         ),
         .testTarget(name: "CProcessorTests", dependencies: ["CProcessor"]),
         .testTarget(name: "CoordinationTests", dependencies: ["Coordination", "Digests", "Sweeps"]),
+        .testTarget(
+            name: "CoordinatorShellTests",
+            dependencies: ["Coordination", "CoordinatorShell", "Digests", "Sweeps", "Transport", "Wire"]
+        ),
         .testTarget(name: "DigestsTests", dependencies: ["Digests"]),
         .testTarget(
             name: "EncodersTests",
@@ -107,10 +111,13 @@ let package = Package(
             dependencies: [
                 "Coordination", "CoordinatorShell", "Digests", "Encoders", "Fetching", "Reports", "Sweeps", "Tasks",
                 "quintet", argumentParser,
-            ]
+            ],
+            exclude: ["Golden"]
         ),
         .testTarget(name: "ReportsTests", dependencies: ["Digests", "Reports", "Sweeps"]),
         .testTarget(name: "SweepsTests", dependencies: ["Digests", "Sweeps"]),
+        // Real processes: needs the built program.
+        .testTarget(name: "SystemTests", dependencies: ["quintet"]),
         .testTarget(name: "TasksTests", dependencies: ["Sweeps", "Tasks"], exclude: ["Golden"]),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"]),
         .testTarget(
@@ -128,7 +135,13 @@ let package = Package(
             name: "TransportTests",
             dependencies: ["Digests", "Transport", "Wire", logging] + nio
         ),
-        .testTarget(name: "WireTests", dependencies: ["Digests", "Wire", nioCore]),
+        .testTarget(name: "WireTests", dependencies: ["Coordination", "Digests", "Sweeps", "Wire", nioCore]),
+        .testTarget(
+            name: "WorkerShellTests",
+            dependencies: [
+                "Coordination", "CoordinatorShell", "Digests", "Sweeps", "Transport", "Wire", "WorkerShell", logging,
+            ]
+        ),
     ]
 )
 

@@ -104,7 +104,9 @@ public struct Coordinator: Sendable {
         public var failures: Failures
 
         public init(
-            key: ShardKey, state: State = .open, checkpoints: Checkpoints = Checkpoints(),
+            key: ShardKey,
+            state: State = .open,
+            checkpoints: Checkpoints = Checkpoints(),
             failures: Failures = Failures()
         ) {
             self.key = key

@@ -14,8 +14,12 @@ extension Coordinator {
             let position = self.order.count
             self.order.append(shard.key)
             var entry = Entry(
-                position: position, state: .queued(notBefore: nil), checkpoints: shard.checkpoints,
-                failures: shard.failures, lastToken: nil)
+                position: position,
+                state: .queued(notBefore: nil),
+                checkpoints: shard.checkpoints,
+                failures: shard.failures,
+                lastToken: nil
+            )
             switch shard.state {
             case .open:
                 self.queue.insert(position)
@@ -25,7 +29,10 @@ extension Coordinator {
                 entry.state = .leased(token)
                 entry.lastToken = token
                 self.leases[token] = LiveLease(
-                    key: shard.key, worker: worker, deadline: now + self.limits.leaseSeconds)
+                    key: shard.key,
+                    worker: worker,
+                    deadline: now + self.limits.leaseSeconds
+                )
                 self.unfinished += 1
             case .done: entry.state = .done
             case .failed: entry.state = .failed
@@ -40,7 +47,10 @@ extension Coordinator {
         precondition(slots > 0, "\(worker) offers \(slots) slots")
         let owned = self.leases.filter { $0.value.worker == worker }
         self.members[worker] = Member(
-            slots: slots, deadline: now + self.limits.leaseSeconds, leases: Set(owned.keys))
+            slots: slots,
+            deadline: now + self.limits.leaseSeconds,
+            leases: Set(owned.keys)
+        )
         var directives: [Directive] = []
         // A worker that has restarted has lost what it does not name; waiting for the deadline would help nobody.
         let held = Set(holding.map(\.token))
@@ -83,7 +93,7 @@ extension Coordinator {
     }
 
     /// Tokens of this epoch are known; those of earlier ones were all given out by coordinators that are gone.
-    private func mayHaveBeenGranted(_ token: LeaseToken) -> Bool {
+    func mayHaveBeenGranted(_ token: LeaseToken) -> Bool {
         token.epoch < self.epoch || token.epoch == self.epoch && token.counter <= self.counter
     }
 
@@ -91,7 +101,10 @@ extension Coordinator {
         self.shards[lease.key]?.state = .leased(lease.token)
         self.shards[lease.key]?.lastToken = lease.token
         self.leases[lease.token] = LiveLease(
-            key: lease.key, worker: worker, deadline: now + self.limits.leaseSeconds)
+            key: lease.key,
+            worker: worker,
+            deadline: now + self.limits.leaseSeconds
+        )
         self.members[worker]?.leases.insert(lease.token)
     }
 
@@ -106,7 +119,8 @@ extension Coordinator {
         guard let lease = self.leases[token] else { preconditionFailure("\(token) is not live") }
         self.release(token)
         let failure = AttemptFailure(cause: .infrastructure, kind: .other, message: reason)
-        return [.record(.released(Lease(token: token, key: lease.key)))] + self.countFailure(failure, of: lease.key, at: now)
+        return [.record(.released(Lease(token: token, key: lease.key)))]
+            + self.countFailure(failure, of: lease.key, at: now)
     }
 
     mutating func expire(at now: Instant) -> [Directive] {
@@ -120,7 +134,10 @@ extension Coordinator {
             guard let lease = self.leases[token] else { continue }
             let isConnected = self.members[lease.worker] != nil
             directives += self.lose(
-                token, "nothing was heard of worker \(lease.worker) for \(self.limits.leaseSeconds) s", at: now)
+                token,
+                "nothing was heard of worker \(lease.worker) for \(self.limits.leaseSeconds) s",
+                at: now
+            )
             if isConnected { directives.append(.revoke(Lease(token: token, key: lease.key), from: lease.worker)) }
         }
         return directives

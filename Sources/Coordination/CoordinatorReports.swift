@@ -34,10 +34,15 @@ extension Coordinator {
 
     /// A result counts while the shard has none, whether its lease lives or not: it is the same result.
     mutating func finish(
-        _ worker: WorkerName, _ lease: Lease, _ result: ShardResult, best: TrainerEvent.Checkpointed?
+        _ worker: WorkerName,
+        _ lease: Lease,
+        _ result: ShardResult,
+        best: TrainerEvent.Checkpointed?
     ) -> [Directive] {
         let settle = Directive.settle(lease, with: worker)
-        guard var entry = self.shards[lease.key], entry.state != .done, result.key == lease.key else {
+        guard var entry = self.shards[lease.key], entry.state != .done, result.key == lease.key,
+            self.mayHaveBeenGranted(lease.token)
+        else {
             return (best.map { [.discard($0.digest)] } ?? []) + [settle]
         }
         var directives: [Directive] = []
@@ -66,7 +71,10 @@ extension Coordinator {
 
     /// A failure counts only from a live attempt: another one has the shard, or its time is still to come.
     mutating func fail(
-        _ worker: WorkerName, _ lease: Lease, _ failure: AttemptFailure, at now: Instant
+        _ worker: WorkerName,
+        _ lease: Lease,
+        _ failure: AttemptFailure,
+        at now: Instant
     ) -> [Directive] {
         let settle = Directive.settle(lease, with: worker)
         guard self.live(lease, of: worker) != nil else { return [settle] }
@@ -176,7 +184,10 @@ extension Coordinator {
     /// What costs no more than the leases and workers that are there.
     func checkQuickInvariants() {
         for (token, lease) in self.leases {
-            precondition(self.shards[lease.key]?.state == .leased(token), "\(token) lives but \(lease.key) is elsewhere")
+            precondition(
+                self.shards[lease.key]?.state == .leased(token),
+                "\(token) lives but \(lease.key) is elsewhere"
+            )
         }
         for (worker, member) in self.members {
             precondition(member.leases.count <= member.slots, "\(worker) holds more leases than it has slots")

@@ -61,8 +61,13 @@ public struct AttemptProgress: Hashable, Codable, Sendable {
     public var kernelClass: String
 
     public init(
-        firstStep: Int, step: Int, steps: Int, loss: Double? = nil, samplesPerSecond: Double? = nil,
-        trainableParameters: Int, kernelClass: String
+        firstStep: Int,
+        step: Int,
+        steps: Int,
+        loss: Double? = nil,
+        samplesPerSecond: Double? = nil,
+        trainableParameters: Int,
+        kernelClass: String
     ) {
         self.firstStep = firstStep
         self.step = step
@@ -113,7 +118,8 @@ public struct Checkpoints: Hashable, Codable, Sendable {
     public var best: TrainerEvent.Checkpointed?
 
     public init(
-        last: TrainerEvent.Checkpointed? = nil, bestOfLast: TrainerEvent.Checkpointed? = nil,
+        last: TrainerEvent.Checkpointed? = nil,
+        bestOfLast: TrainerEvent.Checkpointed? = nil,
         best: TrainerEvent.Checkpointed? = nil
     ) {
         self.last = last

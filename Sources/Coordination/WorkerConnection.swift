@@ -94,7 +94,9 @@ extension Worker {
         }
         if let leaveDeadline = self.leaveDeadline { deadlines.append(leaveDeadline) }
         if let since = self.disconnectedSince {
-            deadlines.append(since + (self.wasConnected ? self.limits.graceSeconds : self.limits.firstConnectionSeconds))
+            deadlines.append(
+                since + (self.wasConnected ? self.limits.graceSeconds : self.limits.firstConnectionSeconds)
+            )
         }
         for attempt in self.attempts.values {
             if case .running(.handBack(let deadline)) = attempt.phase { deadlines.append(deadline) }

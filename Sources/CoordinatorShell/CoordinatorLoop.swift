@@ -30,6 +30,8 @@ final class CoordinatorLoop: Sendable {
         /// Entries that may wait for the next transaction, and until when.
         var lazyEntries: [Coordinator.JournalEntry] = []
         var lazyDeadline: Instant?
+        /// Whether every shard is over.
+        var isEnded = false
         /// Leases whose start was told.
         var started: Set<LeaseToken> = []
     }
@@ -49,7 +51,10 @@ final class CoordinatorLoop: Sendable {
     private static let lazySeconds = 1
 
     init(
-        store: Store, blobs: BlobStore, names: [ShardKey: String], checkpointSeconds: [ShardKey: Double],
+        store: Store,
+        blobs: BlobStore,
+        names: [ShardKey: String],
+        checkpointSeconds: [ShardKey: Double],
         notify: @escaping @Sendable (CoordinatorNotice) -> Void
     ) {
         self.store = store
@@ -92,7 +97,8 @@ final class CoordinatorLoop: Sendable {
         while !isStopping {
             let deadline = [state.wakeAt, state.lazyDeadline].compactMap { $0 }.min()
             let inputs = self.mailbox.take(
-                withinMilliseconds: deadline.map { Int($0.milliseconds - self.now.milliseconds) })
+                withinMilliseconds: deadline.map { Int($0.milliseconds - self.now.milliseconds) }
+            )
             do {
                 isStopping = try self.turn(inputs, &state)
             } catch {
@@ -118,7 +124,10 @@ final class CoordinatorLoop: Sendable {
                 state.links.updateValue(link, forKey: worker)?.close()
                 self.notify(.workerJoined(worker, hello))
                 directives += state.coordinator.handle(
-                    .workerJoined(worker, slots: hello.slots, holding: hello.holding), at: now)
+                    .workerJoined(worker, slots: hello.slots, holding: hello.holding),
+                    at: now
+                )
+                if state.isEnded { link.send(.dismissed) }
             case .said(let worker, let message, let link):
                 guard state.links[worker]?.id == link, let event = self.event(worker, message, &state) else { continue }
                 directives += state.coordinator.handle(event, at: now)
@@ -175,7 +184,10 @@ final class CoordinatorLoop: Sendable {
 
     /// Entries that may wait do so until one comes that may not, but not for long.
     private func record(
-        _ directives: [Coordinator.Directive], isLast: Bool, at now: Instant, _ state: inout State
+        _ directives: [Coordinator.Directive],
+        isLast: Bool,
+        at now: Instant,
+        _ state: inout State
     ) throws {
         for case .record(let entry) in directives { state.lazyEntries.append(entry) }
         guard !state.lazyEntries.isEmpty else { return }
@@ -197,9 +209,13 @@ final class CoordinatorLoop: Sendable {
                 preconditionFailure("shard \(lease.key) is queued and not stored")
             }
             let grant = Grant(
-                lease: lease, name: self.name(lease.key), shard: shard,
-                checkpointSeconds: self.checkpointSeconds[lease.key] ?? 60, last: checkpoints.last,
-                best: checkpoints.bestOfLast)
+                lease: lease,
+                name: self.name(lease.key),
+                shard: shard,
+                checkpointSeconds: self.checkpointSeconds[lease.key] ?? 60,
+                last: checkpoints.last,
+                best: checkpoints.bestOfLast
+            )
             state.links[worker]?.send(.grant(grant))
         case .revoke(let lease, let worker): state.links[worker]?.send(.revoke(lease))
         case .requestHandBack(let leases, let worker): state.links[worker]?.send(.handBack(leases))
@@ -210,6 +226,7 @@ final class CoordinatorLoop: Sendable {
             if try !self.store.refers(to: digest) { self.blobs.remove(digest) }
         case .disconnect(let worker): state.links.removeValue(forKey: worker)?.close()
         case .ended:
+            state.isEnded = true
             for (_, link) in state.links.sorted(by: { $0.key < $1.key }) { link.send(.dismissed) }
             self.notify(.ended)
         case .drained: self.notify(.drained)

@@ -50,6 +50,8 @@ public final class CoordinatorService: Sendable {
     private let names: [ShardKey: String]
     private let logger: Logger
     private let listener = Mutex<Listener?>(nil)
+    /// Links that may still have something to send.
+    private let openLinks = Mutex(0)
     /// Files that lie elsewhere and are served by digest, and the written manifests of their folders.
     private let files: [Digest: String]
     private let manifests: [Digest: [UInt8]]
@@ -68,8 +70,13 @@ public final class CoordinatorService: Sendable {
     ///   - sweep: one that the store has.
     /// - Throws: ``StoreError``, `StorageError`, `CertificateError` in one clear line.
     public init(
-        state: StateFolder, store: Store, authority: CertificateAuthority, sweep: StoredSweep, version: String,
-        logger: Logger, limits: Coordinator.Limits = Coordinator.Limits()
+        state: StateFolder,
+        store: Store,
+        authority: CertificateAuthority,
+        sweep: StoredSweep,
+        version: String,
+        logger: Logger,
+        limits: Coordinator.Limits = Coordinator.Limits()
     ) throws {
         self.store = store
         self.authority = authority
@@ -88,7 +95,9 @@ public final class CoordinatorService: Sendable {
         let (notices, continuation) = AsyncStream<CoordinatorNotice>.makeStream()
         self.notices = notices
         self.loop = CoordinatorLoop(
-            store: store, blobs: self.blobs, names: self.names,
+            store: store,
+            blobs: self.blobs,
+            names: self.names,
             checkpointSeconds: Dictionary(seconds) { first, _ in first }
         ) { continuation.yield($0) }
         let coordinator = Coordinator(epoch: try store.beginEpoch(), limits: limits)
@@ -111,7 +120,12 @@ public final class CoordinatorService: Sendable {
             }
         }
         let listener = try await Listener.start(
-            host: host, port: port, identity: identity, admits: [.worker], logger: self.logger, enrol: enrolment
+            host: host,
+            port: port,
+            identity: identity,
+            admits: [.worker],
+            logger: self.logger,
+            enrol: enrolment
         ) { [weak self] connection in await self?.serve(connection) }
         self.listener.withLock { $0 = listener }
         return listener.port
@@ -122,7 +136,11 @@ public final class CoordinatorService: Sendable {
         let token = JoinToken()
         try self.store.addJoinToken(token, uses: uses, validUntilSeconds: currentSeconds() + validSeconds)
         return JoinLine(
-            host: host, port: port, token: token, authorityKeyDigest: self.authority.publicKeyDigest)
+            host: host,
+            port: port,
+            token: token,
+            authorityKeyDigest: self.authority.publicKeyDigest
+        )
     }
 
     /// Grants nothing more and has everything handed back; ``CoordinatorNotice/drained`` follows.
@@ -134,19 +152,32 @@ public final class CoordinatorService: Sendable {
         return await self.loop.ask { coordinator in
             let counts = coordinator.counts
             return CoordinatorSnapshot(
-                total: counts.total, done: counts.done, failed: counts.failed,
+                total: counts.total,
+                done: counts.done,
+                failed: counts.failed,
                 running: coordinator.running.map { attempt in
                     RunningShard(
-                        key: attempt.lease.key, name: names[attempt.lease.key] ?? attempt.lease.key.short,
-                        worker: attempt.worker, progress: attempt.progress)
+                        key: attempt.lease.key,
+                        name: names[attempt.lease.key] ?? attempt.lease.key.short,
+                        worker: attempt.worker,
+                        progress: attempt.progress
+                    )
                 },
-                workers: coordinator.workers)
+                workers: coordinator.workers
+            )
         }
     }
 
-    /// Closes the port and stops, after what was said before is durable.
+    /// How long a worker may take to read the last words that were meant for it.
+    private static let farewellSeconds = 2
+
+    /// Closes the port and stops, after what was said before is durable and workers have read what was sent to them.
     public func shutdown() async {
         await self.loop.stop()
+        let deadline = ContinuousClock.now + .seconds(Self.farewellSeconds)
+        while self.openLinks.withLock({ $0 }) > 0, ContinuousClock.now < deadline {
+            try? await Task.sleep(for: .milliseconds(10))
+        }
         await self.listener.withLock { $0.take() }?.shutdown()
     }
 }
@@ -169,7 +200,11 @@ extension CoordinatorService {
             try await connection.send(CoordinatorMessage.welcome(Welcome(version: self.version)).frame())
             let link = WorkerLink(connection)
             await withDiscardingTaskGroup { group in
-                group.addTask { await link.run() }
+                self.openLinks.withLock { $0 += 1 }
+                group.addTask {
+                    await link.run()
+                    self.openLinks.withLock { $0 -= 1 }
+                }
                 self.loop.post(.joined(worker, hello, link))
                 await self.listen(to: connection, of: worker, link)
                 self.loop.post(.lost(worker, link.id))
@@ -239,12 +274,17 @@ extension CoordinatorService {
                     let count = min(range.count, BlobChunk.bytesLimit, manifest.count - range.offset)
                     return .chunk(
                         BlobChunk(
-                            digest: range.digest, offset: range.offset, totalBytes: manifest.count,
-                            bytes: Array(manifest[range.offset..<range.offset + count])))
+                            digest: range.digest,
+                            offset: range.offset,
+                            totalBytes: manifest.count,
+                            bytes: Array(manifest[range.offset..<range.offset + count])
+                        )
+                    )
                 }
                 let path = files[range.digest] ?? blobs.path(of: range.digest)
                 return .chunk(
-                    try BlobStore.chunk(of: range.digest, file: path, offset: range.offset, count: range.count))
+                    try BlobStore.chunk(of: range.digest, file: path, offset: range.offset, count: range.count)
+                )
             } catch {
                 return .downloadRefused(range.digest, reason: "\(error)")
             }

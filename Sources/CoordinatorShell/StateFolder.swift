@@ -37,7 +37,8 @@ public struct StateFolder: Hashable, Sendable {
         if let lock = try FolderLock(file: self.lockFile) { return lock }
         let holder = FolderLock.holder(of: self.lockFile).map { " (process \($0))" } ?? ""
         throw StateFolderError(
-            "the state folder \(self.path) is used by another coordinator\(holder); stop it, or give another --state")
+            "the state folder \(self.path) is used by another coordinator\(holder); stop it, or give another --state"
+        )
     }
 }
 

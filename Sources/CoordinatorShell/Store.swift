@@ -61,7 +61,8 @@ public final class Store: Sendable {
         guard journalMode == "wal", synchronous == 2 else {
             throw StoreError(
                 "SQLite runs \(self.path) with journal_mode=\(journalMode), synchronous=\(synchronous) and not with wal "
-                    + "and 2 (FULL): a result could be lost after it was acknowledged; put --state on a local disk")
+                    + "and 2 (FULL): a result could be lost after it was acknowledged; put --state on a local disk"
+            )
         }
     }
 
@@ -75,7 +76,8 @@ public final class Store: Sendable {
         guard version == Self.schemaVersion else {
             throw StoreError(
                 "\(self.path) was written by another version of quintet (schema \(version), this one's is "
-                    + "\(Self.schemaVersion)); use that version, or another --state")
+                    + "\(Self.schemaVersion)); use that version, or another --state"
+            )
         }
     }
 

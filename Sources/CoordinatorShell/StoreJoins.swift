@@ -9,7 +9,8 @@ extension Store {
         try self.write { database in
             try database.execute(
                 sql: "INSERT INTO joinToken VALUES (?, ?, ?)",
-                arguments: [token.digest.description, uses, validUntilSeconds])
+                arguments: [token.digest.description, uses, validUntilSeconds]
+            )
         }
     }
 
@@ -18,7 +19,12 @@ extension Store {
     public func decide(_ request: EnrolmentRequest, atSeconds now: Int64) throws(StoreError) -> EnrolmentDecision {
         let (token, key) = (request.tokenDigest.description, request.keyDigest.description)
         return try self.write { database in
-            guard let row = try Row.fetchOne(database, sql: "SELECT * FROM joinToken WHERE digest = ?", arguments: [token])
+            guard
+                let row = try Row.fetchOne(
+                    database,
+                    sql: "SELECT * FROM joinToken WHERE digest = ?",
+                    arguments: [token]
+                )
             else { return .refuse("its token is unknown here; copy the join line that this coordinator printed") }
             guard now <= row["validSeconds"] else {
                 return .refuse("its token has expired; start the coordinator again for a fresh join line")

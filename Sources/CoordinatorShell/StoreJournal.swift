@@ -10,7 +10,8 @@ extension Store {
     public func beginEpoch() throws(StoreError) -> UInt64 {
         try self.write { database in
             try database.execute(
-                sql: "INSERT INTO counter VALUES ('epoch', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1")
+                sql: "INSERT INTO counter VALUES ('epoch', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1"
+            )
             return UInt64(try Int64.fetchOne(database, sql: "SELECT value FROM counter WHERE name = 'epoch'") ?? 1)
         }
     }
@@ -28,29 +29,35 @@ extension Store {
         case .granted(let lease, let worker):
             try database.execute(
                 sql: "INSERT OR REPLACE INTO lease VALUES (?, ?, ?)",
-                arguments: [lease.key.description, lease.token.description, worker])
+                arguments: [lease.key.description, lease.token.description, worker]
+            )
         case .released(let lease):
             try database.execute(
                 sql: "DELETE FROM lease WHERE key = ? AND token = ?",
-                arguments: [lease.key.description, lease.token.description])
+                arguments: [lease.key.description, lease.token.description]
+            )
         case .checkpoints(let key, let checkpoints):
             try self.keep(checkpoints, of: key, database)
         case .failed(let key, let failures, let isFinal):
             try database.execute(
                 sql: "UPDATE shard SET failures = ?, isFailed = ? WHERE key = ?",
-                arguments: [try encoded(failures), isFinal, key.description])
+                arguments: [try encoded(failures), isFinal, key.description]
+            )
             try self.dropLease(of: key, database)
         case .finished(let lease, let worker, let result, let checkpoints):
             // A second result for a key is a bug of the coordinator's: the primary key stops it.
             try database.execute(
                 sql: "INSERT INTO result VALUES (?, ?, ?, ?)",
-                arguments: [lease.key.description, try encoded(result), worker, lease.token.description])
+                arguments: [lease.key.description, try encoded(result), worker, lease.token.description]
+            )
             try database.execute(sql: "UPDATE shard SET isFailed = 0 WHERE key = ?", arguments: [lease.key.description])
             try self.keep(checkpoints, of: lease.key, database)
             try self.dropLease(of: lease.key, database)
         case .retried(let key):
             try database.execute(
-                sql: "UPDATE shard SET failures = NULL, isFailed = 0 WHERE key = ?", arguments: [key.description])
+                sql: "UPDATE shard SET failures = NULL, isFailed = 0 WHERE key = ?",
+                arguments: [key.description]
+            )
         }
     }
 
@@ -61,18 +68,25 @@ extension Store {
     private static func keep(_ checkpoints: Checkpoints, of key: ShardKey, _ database: Database) throws {
         try database.execute(
             sql: "UPDATE shard SET checkpoints = ? WHERE key = ?",
-            arguments: [try encoded(checkpoints), key.description])
+            arguments: [try encoded(checkpoints), key.description]
+        )
         try database.execute(sql: "DELETE FROM blob WHERE key = ?", arguments: [key.description])
         for digest in checkpoints.blobs.sorted() {
             try database.execute(
-                sql: "INSERT INTO blob VALUES (?, ?)", arguments: [digest.description, key.description])
+                sql: "INSERT INTO blob VALUES (?, ?)",
+                arguments: [digest.description, key.description]
+            )
         }
     }
 
     /// Whether any shard keeps this blob.
     public func refers(to blob: Digest) throws(StoreError) -> Bool {
         try self.read {
-            try Bool.fetchOne($0, sql: "SELECT EXISTS (SELECT 1 FROM blob WHERE digest = ?)", arguments: [blob.description])
+            try Bool.fetchOne(
+                $0,
+                sql: "SELECT EXISTS (SELECT 1 FROM blob WHERE digest = ?)",
+                arguments: [blob.description]
+            )
                 ?? false
         }
     }
@@ -115,7 +129,10 @@ extension Store {
         let failures: Coordinator.Failures? = try (row["failures"] as String?).map { try decoded($0) }
         let checkpoints: Checkpoints? = try (row["checkpoints"] as String?).map { try decoded($0) }
         return Coordinator.KnownShard(
-            key: key, state: state, checkpoints: checkpoints ?? Checkpoints(),
-            failures: failures ?? Coordinator.Failures())
+            key: key,
+            state: state,
+            checkpoints: checkpoints ?? Checkpoints(),
+            failures: failures ?? Coordinator.Failures()
+        )
     }
 }

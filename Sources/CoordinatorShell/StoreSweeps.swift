@@ -65,25 +65,34 @@ extension Store {
     ///   - shards: in the grid's order.
     ///   - folders: what the shards' digests stand for.
     public func submit(
-        _ sweep: StoredSweep, shards: [Shard], folders: [StoredFolder]
+        _ sweep: StoredSweep,
+        shards: [Shard],
+        folders: [StoredFolder]
     ) throws(StoreError) -> Submission {
         try self.write { database in
             for folder in folders {
                 try database.execute(
                     sql: "INSERT OR REPLACE INTO folder VALUES (?, ?, ?)",
-                    arguments: [folder.manifest.digest.description, folder.path, folder.manifest.written])
+                    arguments: [folder.manifest.digest.description, folder.path, folder.manifest.written]
+                )
             }
             let keys = shards.map(\.key.description)
             let before = try String.fetchAll(
-                database, sql: "SELECT key FROM place WHERE sweep = ? ORDER BY position", arguments: [sweep.name])
+                database,
+                sql: "SELECT key FROM place WHERE sweep = ? ORDER BY position",
+                arguments: [sweep.name]
+            )
             try database.execute(
                 sql: "INSERT OR REPLACE INTO sweep VALUES (?, ?, ?)",
-                arguments: [sweep.name, sweep.definition, sweep.launchedSeconds])
+                arguments: [sweep.name, sweep.definition, sweep.launchedSeconds]
+            )
             guard before != keys else { return .unchanged }
             try database.execute(sql: "DELETE FROM place WHERE sweep = ?", arguments: [sweep.name])
             for (position, (key, shard)) in zip(keys, shards).enumerated() {
                 try database.execute(
-                    sql: "INSERT OR IGNORE INTO shard (key, shard) VALUES (?, ?)", arguments: [key, try encoded(shard)])
+                    sql: "INSERT OR IGNORE INTO shard (key, shard) VALUES (?, ?)",
+                    arguments: [key, try encoded(shard)]
+                )
                 try database.execute(sql: "INSERT INTO place VALUES (?, ?, ?)", arguments: [sweep.name, position, key])
             }
             return before.isEmpty ? .new : .replaced
@@ -134,16 +143,19 @@ extension Store {
             guard planned.count == rows.count else {
                 throw StoreError(
                     "sweep \(sweep.name) has \(rows.count) stored shards and its grid \(planned.count): this version "
-                        + "of quintet reads the grid in another way; launch it again")
+                        + "of quintet reads the grid in another way; launch it again"
+                )
             }
             return try zip(planned, rows).map { planned, row in
                 SweepShard(
-                    planned: planned, key: Digest(row["key"] as String) ?? SHA256.hash(""),
+                    planned: planned,
+                    key: Digest(row["key"] as String) ?? SHA256.hash(""),
                     result: try (row["result"] as String?).map { try decoded($0) },
                     isFailed: row["isFailed"],
                     failures: try (row["failures"] as String?).map { try decoded($0) },
                     checkpoints: try (row["checkpoints"] as String?).map { try decoded($0) },
-                    worker: row["worker"])
+                    worker: row["worker"]
+                )
             }
         }
     }
@@ -165,7 +177,10 @@ extension Store {
             return try digests.map { digest in
                 guard
                     let row = try Row.fetchOne(
-                        database, sql: "SELECT * FROM folder WHERE digest = ?", arguments: [digest.description])
+                        database,
+                        sql: "SELECT * FROM folder WHERE digest = ?",
+                        arguments: [digest.description]
+                    )
                 else {
                     throw StoreError("the store does not say where folder \(digest.short) lies; launch the sweep again")
                 }

@@ -44,7 +44,8 @@ public struct BlobStore: Sendable {
     public func add(_ chunk: BlobChunk) throws -> Int? {
         guard chunk.totalBytes <= self.blobBytesLimit else {
             throw BlobError(
-                "blob \(chunk.digest.short) has \(chunk.totalBytes) bytes; the limit is \(self.blobBytesLimit)")
+                "blob \(chunk.digest.short) has \(chunk.totalBytes) bytes; the limit is \(self.blobBytesLimit)"
+            )
         }
         if self.contains(chunk.digest) { return nil }
         let path = self.partialPath(of: chunk.digest)
@@ -140,7 +141,9 @@ public struct BlobStore: Sendable {
         defer { closedir(stream) }
         var digests: [Digest] = []
         while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             if let digest = Digest(name) { digests.append(digest) }
         }
         return digests.sorted()

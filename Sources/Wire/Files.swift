@@ -74,7 +74,9 @@ public enum DurableFile {
     static func writeAll(_ bytes: [UInt8], to descriptor: Int32, path: String) throws(StorageError) {
         var offset = 0
         while offset < bytes.count {
-            let count = bytes.withUnsafeBytes { Self.systemWrite(descriptor, $0.baseAddress! + offset, $0.count - offset) }
+            let count = bytes.withUnsafeBytes {
+                Self.systemWrite(descriptor, $0.baseAddress! + offset, $0.count - offset)
+            }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { throw StorageError("write", path, code: count == 0 ? ENOSPC : errno) }
             offset += count

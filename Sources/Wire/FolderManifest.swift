@@ -104,7 +104,9 @@ public struct FolderManifest: Hashable, Sendable {
     }
 
     private static func walk(
-        _ folder: String, prefix: String, _ visit: (_ name: String, _ path: String, _ bytes: Int) throws -> Void
+        _ folder: String,
+        prefix: String,
+        _ visit: (_ name: String, _ path: String, _ bytes: Int) throws -> Void
     ) throws {
         let names: [String]
         do {

@@ -30,7 +30,13 @@ final class ChildProcess: Sendable {
         defer { Self.spawning.unlock() }
         let (input, output, errors) = (try Pipe(), try Pipe(), try Pipe())
         let code = Self.spawn(
-            program, arguments, environment, input: input.reading, output: output.writing, errors: errors.writing)
+            program,
+            arguments,
+            environment,
+            input: input.reading,
+            output: output.writing,
+            errors: errors.writing
+        )
         for end in [input.reading, output.writing, errors.writing] { close(end) }
         switch code {
         case .success(let id): self.id = id
@@ -71,7 +77,11 @@ final class ChildProcess: Sendable {
     }
 
     private static func spawn(
-        _ program: String, _ arguments: [String], _ environment: [String: String], input: Int32, output: Int32,
+        _ program: String,
+        _ arguments: [String],
+        _ environment: [String: String],
+        input: Int32,
+        output: Int32,
         errors: Int32
     ) -> Result<pid_t, StorageError> {
         var actions = posix_spawn_file_actions_t()
@@ -87,7 +97,9 @@ final class ChildProcess: Sendable {
         defer { posix_spawnattr_destroy(&attributes) }
         // A group of its own, so that Ctrl-C reaches the parent alone, and no signal ignored or blocked.
         posix_spawnattr_setflags(
-            &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
+            &attributes,
+            Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK)
+        )
         var signals = sigset_t()
         sigfillset(&signals)
         posix_spawnattr_setsigdefault(&attributes, &signals)

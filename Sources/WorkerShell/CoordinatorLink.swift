@@ -54,8 +54,16 @@ final class CoordinatorLink: Sendable {
 
     func close() { self.connection.close() }
 
-    /// Says what is left to say, and hangs up.
-    func finish() { self.queue.finish() }
+    /// Says what is left to say, and hangs up once the coordinator has heard it, or after a second.
+    func farewell() async {
+        self.queue.finish()
+        let patience = Task {
+            try await Task.sleep(for: .seconds(1))
+            self.connection.close()
+        }
+        await self.connection.waitUntilClosed()
+        patience.cancel()
+    }
 
     /// Serves the connection until it ends.
     ///
@@ -134,7 +142,8 @@ final class CoordinatorLink: Sendable {
         var (next, known) = (0, 0)
         do {
             try await self.connection.send(
-                WorkerMessage.offer(BlobOffer(digest: digest, bytes: total, lease: upload.lease)).frame())
+                WorkerMessage.offer(BlobOffer(digest: digest, bytes: total, lease: upload.lease)).frame()
+            )
             for await answer in answers {
                 switch answer {
                 case .sendFrom(_, let offset):
@@ -143,7 +152,11 @@ final class CoordinatorLink: Sendable {
                     known = offset
                     while next < total, next - known < Self.windowBytes {
                         let chunk = try BlobStore.chunk(
-                            of: digest, file: upload.path, offset: next, count: BlobChunk.bytesLimit)
+                            of: digest,
+                            file: upload.path,
+                            offset: next,
+                            count: BlobChunk.bytesLimit
+                        )
                         guard chunk.totalBytes == total else { return false }
                         try await self.connection.send(WorkerMessage.chunk(chunk).frame())
                         next += chunk.bytes.count

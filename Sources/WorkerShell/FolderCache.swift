@@ -7,7 +7,7 @@ public import Wire
 ///     folders/DIGEST             complete and verified, or a link to such a folder elsewhere
 ///     folders/.DIGEST            one that is being fetched
 ///     folders/.lock-DIGEST       held while it is
-///     incoming/                  blobs that are being fetched
+///     folders/.blobs-DIGEST      its files, as far as they have come
 public struct FolderCache: Hashable, Sendable {
     public let path: String
 
@@ -25,13 +25,12 @@ public struct FolderCache: Hashable, Sendable {
     public func register(_ folder: String, as digest: Digest) throws(StorageError) {
         try DurableFile.makeFolder(self.folders)
         let path = self.folder(digest)
-        // What was fetched is verified and stays; a link may point to what is gone by now.
-        if (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) != nil {
-            unlink(path)
-        } else if access(path, F_OK) == 0 {
-            return
-        }
         let absolute = folder.hasPrefix("/") ? folder : "\(FileManager.default.currentDirectoryPath)/\(folder)"
+        if let target = try? FileManager.default.destinationOfSymbolicLink(atPath: path) {
+            if target == absolute { return }
+            unlink(path)
+        }
+        // What was fetched is verified and stays.
         guard symlink(absolute, path) == 0 || errno == EEXIST else { throw StorageError("link", path) }
     }
 
@@ -45,14 +44,16 @@ public struct FolderCache: Hashable, Sendable {
     ///
     /// - Parameter fetch: brings a blob of at most so many bytes into a store.
     func folder(
-        _ digest: Digest, fetch: (_ blob: Digest, _ store: BlobStore, _ bytesLimit: Int) async throws -> Void
+        _ digest: Digest,
+        fetch: (_ blob: Digest, _ store: BlobStore, _ bytesLimit: Int) async throws -> Void
     ) async throws -> String {
         if let path = self.find(digest) { return path }
         try DurableFile.makeFolder(self.folders)
         let lock = try await self.lock(digest)
         defer { withExtendedLifetime(lock) {} }
         if let path = self.find(digest) { return path }
-        let store = try BlobStore(folder: "\(self.path)/incoming")
+        let blobs = "\(self.folders)/.blobs-\(digest)"
+        let store = try BlobStore(folder: blobs)
         try await fetch(digest, store, FolderManifest.writtenBytesLimit)
         let written = try Self.contents(store.path(of: digest))
         let manifest: FolderManifest
@@ -67,12 +68,13 @@ public struct FolderCache: Hashable, Sendable {
             guard access(path, F_OK) != 0 else { continue }
             try DurableFile.makeFolder(DurableFile.parent(of: path))
             try await fetch(file.digest, store, file.bytes)
-            // Two names may have one content: the blob is copied from then on.
+            // A second name: the blob stays where it is until the folder is complete, for it may be in it twice.
             guard link(store.path(of: file.digest), path) == 0 else { throw StorageError("link", path) }
         }
+        // A link to a folder that is gone would be in the way.
+        unlink(self.folder(digest))
         try DurableFile.rename(draft, to: self.folder(digest))
-        for file in manifest.files { store.remove(file.digest) }
-        store.remove(digest)
+        try? FileManager.default.removeItem(atPath: blobs)
         return self.folder(digest)
     }
 
@@ -85,7 +87,8 @@ public struct FolderCache: Hashable, Sendable {
     }
 
     private static func contents(_ path: String) throws -> [UInt8] {
-        guard let data = FileManager.default.contents(atPath: path), data.count <= FolderManifest.writtenBytesLimit else {
+        guard let data = FileManager.default.contents(atPath: path), data.count <= FolderManifest.writtenBytesLimit
+        else {
             throw StorageError("read", path, code: EIO)
         }
         return [UInt8](data)

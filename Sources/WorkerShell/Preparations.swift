@@ -54,7 +54,10 @@ final class Preparations: Sendable {
             } catch {
                 let kind: FailureKind = (error as? StorageError)?.code == ENOSPC ? .diskFull : .other
                 let failure = AttemptFailure(
-                    cause: .infrastructure, kind: kind, message: "cannot get ready for \(grant.name): \(error)")
+                    cause: .infrastructure,
+                    kind: kind,
+                    message: "cannot get ready for \(grant.name): \(error)"
+                )
                 mailbox.post(.event(.preparationFailed(token, failure)))
             }
         }
@@ -64,10 +67,14 @@ final class Preparations: Sendable {
         let folder = self.options.folder.attempt(grant.lease.token)
         try folder.make()
         return TrainerOrder(
-            shard: grant.shard, backboneFolder: try await self.folder(grant.shard.backbone),
-            dataFolder: try await self.folder(grant.shard.data), threads: self.options.threads,
-            checkpointSeconds: grant.checkpointSeconds, resume: try await self.checkpoint(grant.last, in: folder),
-            resumeBest: try await self.checkpoint(grant.last == nil ? nil : grant.best, in: folder))
+            shard: grant.shard,
+            backboneFolder: try await self.folder(grant.shard.backbone),
+            dataFolder: try await self.folder(grant.shard.data),
+            threads: self.options.threads,
+            checkpointSeconds: grant.checkpointSeconds,
+            resume: try await self.checkpoint(grant.last, in: folder),
+            resumeBest: try await self.checkpoint(grant.last == nil ? nil : grant.best, in: folder)
+        )
     }
 
     private func folder(_ digest: Digest) async throws -> String {
@@ -76,7 +83,8 @@ final class Preparations: Sendable {
         }
     }
 
-    private func checkpoint(_ checkpoint: TrainerEvent.Checkpointed?, in folder: AttemptFolder) async throws -> String? {
+    private func checkpoint(_ checkpoint: TrainerEvent.Checkpointed?, in folder: AttemptFolder) async throws -> String?
+    {
         guard let checkpoint else { return nil }
         let store = try BlobStore(folder: self.options.folder.incoming)
         try await self.fetch(checkpoint.digest, into: store, bytesLimit: checkpoint.bytes)

@@ -33,8 +33,12 @@ public final class ProcessRun: Sendable {
     ///   - onExit: called once, after all lines.
     /// - Throws: `StorageError` where the program cannot be started.
     public init(
-        program: String, arguments: [String], environment: [String: String], lineBytesLimit: Int,
-        onLine: @escaping @Sendable (Line) -> Void, onExit: @escaping @Sendable (ProcessExit) -> Void
+        program: String,
+        arguments: [String],
+        environment: [String: String],
+        lineBytesLimit: Int,
+        onLine: @escaping @Sendable (Line) -> Void,
+        onExit: @escaping @Sendable (ProcessExit) -> Void
     ) throws(StorageError) {
         self.lineBytesLimit = lineBytesLimit
         self.onLine = onLine

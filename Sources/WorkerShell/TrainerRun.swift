@@ -23,13 +23,19 @@ final class TrainerRun: Sendable {
     ///   - onEnd: called once, after all events.
     /// - Throws: `StorageError` where the program cannot be started.
     init(
-        command: [String], arguments: [String], environment: [String: String], key: ShardKey,
-        onEvent: @escaping @Sendable (TrainerEvent) -> Void, onEnd: @escaping @Sendable (Worker.TrainerEnd) -> Void
+        command: [String],
+        arguments: [String],
+        environment: [String: String],
+        key: ShardKey,
+        onEvent: @escaping @Sendable (TrainerEvent) -> Void,
+        onEnd: @escaping @Sendable (Worker.TrainerEnd) -> Void
     ) throws {
         let heard = Mutex(Heard())
         let violated = Mutex<(@Sendable () -> Void)?>(nil)
         self.process = try ProcessRun(
-            program: command[0], arguments: command.dropFirst() + arguments, environment: environment,
+            program: command[0],
+            arguments: command.dropFirst() + arguments,
+            environment: environment,
             lineBytesLimit: Self.lineBytesLimit
         ) { line in
             guard !line.isError else { return heard.withLock { Self.keep(line, &$0) } }
@@ -98,8 +104,11 @@ final class TrainerRun: Sendable {
             let isMachines = failure.kind == .diskFull
             return .failed(
                 AttemptFailure(
-                    cause: isMachines ? .infrastructure : .experiment, kind: failure.kind,
-                    message: String(failure.message.prefix(Self.messageCharacters))))
+                    cause: isMachines ? .infrastructure : .experiment,
+                    kind: failure.kind,
+                    message: String(failure.message.prefix(Self.messageCharacters))
+                )
+            )
         }
         switch exit {
         case .signal(let signal) where [SIGKILL, SIGTERM, SIGINT, SIGHUP].contains(signal):
@@ -107,14 +116,22 @@ final class TrainerRun: Sendable {
             let hint = signal == SIGKILL ? "; if nobody did that, the machine may be out of memory" : ""
             return .failed(Self.failure(.infrastructure, .other, "the trainer was ended by \(exit)\(hint)", heard))
         case .signal: return .failed(Self.failure(.experiment, .other, "the trainer crashed with \(exit)", heard))
-        case .code: return .failed(Self.failure(.experiment, .other, "the trainer ended with \(exit) and no result", heard))
+        case .code:
+            return .failed(Self.failure(.experiment, .other, "the trainer ended with \(exit) and no result", heard))
         }
     }
 
     private static func failure(
-        _ cause: AttemptFailure.Cause, _ kind: FailureKind, _ message: String, _ heard: Heard
+        _ cause: AttemptFailure.Cause,
+        _ kind: FailureKind,
+        _ message: String,
+        _ heard: Heard
     ) -> AttemptFailure {
         let last = heard.lastErrors.isEmpty ? "" : "; its last lines:\n" + heard.lastErrors.joined(separator: "\n")
-        return AttemptFailure(cause: cause, kind: kind, message: String((message + last).prefix(Self.messageCharacters)))
+        return AttemptFailure(
+            cause: cause,
+            kind: kind,
+            message: String((message + last).prefix(Self.messageCharacters))
+        )
     }
 }

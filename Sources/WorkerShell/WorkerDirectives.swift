@@ -30,6 +30,7 @@ extension WorkerService {
             state.grants[token] = nil
             state.orders[token] = nil
             state.progress[token] = nil
+            state.toldAt[token] = nil
             self.options.folder.attempt(token).remove()
         case .wake(let instant): state.wakeAt = instant
         case .leave(let departure): state.end = .departed(departure, lastError: state.lastError)
@@ -38,9 +39,14 @@ extension WorkerService {
 
     private func dial(holding: [Lease]) {
         let hello = Hello(
-            version: self.options.version, host: ProcessInfo.processInfo.hostName, slots: self.options.slots,
-            threads: self.options.threads, cores: ProcessInfo.processInfo.activeProcessorCount,
-            memoryBytes: Int(clamping: ProcessInfo.processInfo.physicalMemory), holding: holding)
+            version: self.options.version,
+            host: ProcessInfo.processInfo.hostName,
+            slots: self.options.slots,
+            threads: self.options.threads,
+            cores: ProcessInfo.processInfo.activeProcessorCount,
+            memoryBytes: Int(clamping: ProcessInfo.processInfo.physicalMemory),
+            holding: holding
+        )
         let line = self.options.joinLine
         Task { [mailbox = self.mailbox, identity = self.identity, folder = self.options.folder] in
             let link: CoordinatorLink
@@ -75,8 +81,10 @@ extension WorkerService {
         do {
             try folder.write(order)
             state.trainers[token] = try TrainerRun(
-                command: self.options.trainer, arguments: ["--shard", folder.order, "--into", folder.output],
-                environment: environment, key: lease.key
+                command: self.options.trainer,
+                arguments: ["--shard", folder.order, "--into", folder.output],
+                environment: environment,
+                key: lease.key
             ) { [mailbox = self.mailbox] event in
                 mailbox.post(.trainer(token, event))
             } onEnd: { [mailbox = self.mailbox] end in

@@ -23,8 +23,14 @@ public struct WorkerOptions: Sendable {
     public var limits: Worker.Limits
 
     public init(
-        joinLine: JoinLine, folder: WorkerFolder, cache: FolderCache, slots: Int, threads: Int, trainer: [String],
-        version: String, limits: Worker.Limits = Worker.Limits()
+        joinLine: JoinLine,
+        folder: WorkerFolder,
+        cache: FolderCache,
+        slots: Int,
+        threads: Int,
+        trainer: [String],
+        version: String,
+        limits: Worker.Limits = Worker.Limits()
     ) {
         precondition(!trainer.isEmpty, "no trainer")
         self.joinLine = joinLine
@@ -48,7 +54,6 @@ public final class WorkerService: Sendable {
         case said(CoordinatorMessage, ObjectIdentifier)
         case prepared(LeaseToken, TrainerOrder)
         case trainer(LeaseToken, TrainerEvent)
-        case stop
     }
 
     /// How the worker ended.
@@ -65,6 +70,8 @@ public final class WorkerService: Sendable {
         var orders: [LeaseToken: TrainerOrder] = [:]
         var trainers: [LeaseToken: TrainerRun] = [:]
         var progress: [LeaseToken: AttemptProgress] = [:]
+        /// When the coordinator was last told of it.
+        var toldAt: [LeaseToken: Instant] = [:]
         var wakeAt: Instant?
         var lastError: String?
         var end: End?
@@ -88,11 +95,13 @@ public final class WorkerService: Sendable {
 
     /// Works until it is asked to leave, dismissed, refused, or without a coordinator for too long.
     public func run() async -> End {
-        await withCheckedContinuation { continuation in
+        let (end, link) = await withCheckedContinuation { continuation in
             let thread = Thread { [self] in continuation.resume(returning: self.loop()) }
             thread.name = "worker"
             thread.start()
         }
+        await link?.farewell()
+        return end
     }
 
     /// Hands everything back and leaves; a second time: at once. From any thread.
@@ -100,13 +109,14 @@ public final class WorkerService: Sendable {
 
     var now: Instant { Instant(milliseconds: Int64((self.clock.now - self.origin) / .milliseconds(1))) }
 
-    private func loop() -> End {
+    private func loop() -> (End, CoordinatorLink?) {
         var state = State(worker: Worker(slots: self.options.slots, limits: self.options.limits))
         let preparing = Task { await self.preparations.run(reportingTo: self.mailbox) }
         self.handle(.started(spooled: self.options.folder.recover()), &state)
         while state.end == nil {
             let inputs = self.mailbox.take(
-                withinMilliseconds: state.wakeAt.map { Int($0.milliseconds - self.now.milliseconds) })
+                withinMilliseconds: state.wakeAt.map { Int($0.milliseconds - self.now.milliseconds) }
+            )
             for input in inputs where state.end == nil { self.take(input, &state) }
             if let wakeAt = state.wakeAt, wakeAt <= self.now, state.end == nil {
                 state.wakeAt = nil
@@ -115,10 +125,9 @@ public final class WorkerService: Sendable {
         }
         _ = self.mailbox.close()
         preparing.cancel()
-        state.link?.finish()
         for trainer in state.trainers.values { trainer.signal(SIGKILL) }
         guard let end = state.end else { preconditionFailure("a worker ended without a reason") }
-        return end
+        return (end, state.link)
     }
 
     private func take(_ input: Input, _ state: inout State) {
@@ -141,10 +150,11 @@ public final class WorkerService: Sendable {
             guard state.link?.id == id else { return }
             self.hear(message, &state)
         case .prepared(let token, let order):
+            // What was made ready for an attempt that is over by now is of no use.
+            guard state.grants[token] != nil else { return self.options.folder.attempt(token).remove() }
             state.orders[token] = order
             self.handle(.prepared(token), &state)
         case .trainer(let token, let event): self.note(token, event, &state)
-        case .stop: self.handle(.leaveRequested, &state)
         }
     }
 
@@ -168,15 +178,20 @@ public final class WorkerService: Sendable {
         switch event {
         case .started(let started):
             state.progress[token] = AttemptProgress(
-                firstStep: started.step, step: started.step, steps: started.steps,
-                trainableParameters: started.trainableParameters, kernelClass: started.kernelClass)
-            self.sendProgress(token, state)
+                firstStep: started.step,
+                step: started.step,
+                steps: started.steps,
+                trainableParameters: started.trainableParameters,
+                kernelClass: started.kernelClass
+            )
+            self.sendProgress(token, &state)
         case .step(let step):
             state.progress[token]?.step = step.step
             state.progress[token]?.steps = step.steps
             state.progress[token]?.loss = step.loss
             state.progress[token]?.samplesPerSecond = step.samplesPerSecond
-            self.sendProgress(token, state)
+            let toldAt = state.toldAt[token]?.milliseconds ?? .min / 2
+            if self.now.milliseconds - toldAt >= Self.progressMilliseconds { self.sendProgress(token, &state) }
         case .checkpointed(let checkpoint):
             do {
                 try self.options.folder.attempt(token).putAside(checkpoint)
@@ -188,10 +203,14 @@ public final class WorkerService: Sendable {
         }
     }
 
-    private func sendProgress(_ token: LeaseToken, _ state: State) {
+    /// A person sees no more, and small models take hundreds of steps a second.
+    private static let progressMilliseconds: Int64 = 200
+
+    private func sendProgress(_ token: LeaseToken, _ state: inout State) {
         guard let link = state.link, let grant = state.grants[token], let progress = state.progress[token],
             progress.loss?.isFinite ?? true, progress.samplesPerSecond?.isFinite ?? true
         else { return }
+        state.toldAt[token] = self.now
         link.send(.progress(grant.lease, progress))
     }
 

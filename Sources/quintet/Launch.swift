@@ -29,13 +29,22 @@ struct Launch: AsyncParsableCommand {
         let shards = try definition.shards().map { planned in
             guard let folder = data[planned.cell.task] else { preconditionFailure("no data for \(planned.name)") }
             return try Shard(
-                backbone: backbone.manifest.digest, data: folder.manifest.digest, task: planned.cell.task,
-                method: planned.cell.method, settings: planned.settings, seed: planned.seed)
+                backbone: backbone.manifest.digest,
+                data: folder.manifest.digest,
+                task: planned.cell.task,
+                method: planned.cell.method,
+                settings: planned.settings,
+                seed: planned.seed
+            )
         }
         let sweep = StoredSweep(name: definition.name, definition: yaml, launchedSeconds: currentSeconds())
         let submission = try store.submit(sweep, shards: shards, folders: [backbone] + data.values)
         try await SweepSession(
-            state: self.state.folder, lock: lock, store: store, sweep: sweep, options: self.session,
+            state: self.state.folder,
+            lock: lock,
+            store: store,
+            sweep: sweep,
+            options: self.session,
             note: submission == .replaced
                 ? "sweep \(sweep.name) has another grid now; shards that it shares with the old one are kept" : nil
         ).run()

@@ -11,7 +11,10 @@ final class LocalWorkers: Sendable {
         var running: [String: ProcessRun] = [:]
         /// Ends in a row that came soon after the start.
         var quickEnds: [String: Int] = [:]
+        /// Those that are about to be started again.
+        var restarting = 0
         var isStopping = false
+        var onAllGone: (@Sendable () async -> Void)?
         var waiter: CheckedContinuation<Void, Never>?
     }
 
@@ -36,7 +39,11 @@ final class LocalWorkers: Sendable {
     ///   - host: where the coordinator is reached from this machine.
     ///   - say: takes lines for people.
     init(
-        state: StateFolder, authority: CertificateAuthority, options: SessionOptions, port: Int, host: String,
+        state: StateFolder,
+        authority: CertificateAuthority,
+        options: SessionOptions,
+        port: Int,
+        host: String,
         say: @escaping @Sendable (String) -> Void
     ) {
         self.folder = state
@@ -45,10 +52,16 @@ final class LocalWorkers: Sendable {
         self.say = say
         // Local workers are given their certificates: the token is one that nobody accepts.
         self.joinLine = JoinLine(
-            host: host, port: port, token: JoinToken(), authorityKeyDigest: authority.publicKeyDigest)
+            host: host,
+            port: port,
+            token: JoinToken(),
+            authorityKeyDigest: authority.publicKeyDigest
+        )
     }
 
-    func start() throws {
+    /// - Parameter onAllGone: called when the last one has ended and none is started again.
+    func start(onAllGone: @escaping @Sendable () async -> Void) throws {
+        self.state.withLock { $0.onAllGone = onAllGone }
         for index in 0..<self.options.workers {
             let name = "\(Self.namePrefix)\(index)"
             let folder = self.folder.worker(name)
@@ -65,7 +78,8 @@ final class LocalWorkers: Sendable {
 
     private func launch(_ name: String) throws {
         let arguments = [
-            "worker", "--lifeline", "--folder", self.folder.worker(name), "--slots", "\(self.options.slots)", "--threads",
+            "worker", "--lifeline", "--folder", self.folder.worker(name), "--slots", "\(self.options.slots)",
+            "--threads",
             "\(self.options.threadsPerShard)",
         ]
         var environment = ProcessInfo.processInfo.environment
@@ -73,7 +87,10 @@ final class LocalWorkers: Sendable {
         environment[WorkerCommand.joinVariable] = self.joinLine.description
         let started = ContinuousClock.now
         let run = try ProcessRun(
-            program: Executable.path, arguments: arguments, environment: environment, lineBytesLimit: Self.lineBytesLimit
+            program: Executable.path,
+            arguments: arguments,
+            environment: environment,
+            lineBytesLimit: Self.lineBytesLimit
         ) { [say = self.say] line in
             if line.isError { say("\(name): \(line.text)") }
         } onExit: { [weak self] exit in
@@ -84,20 +101,33 @@ final class LocalWorkers: Sendable {
     }
 
     private func note(_ exit: ProcessExit, of name: String, after seconds: Double) {
-        let (waiter, restarts) = self.state.withLock { state in
+        let (waiter, restarts, onAllGone) = self.state.withLock { state in
             state.running[name] = nil
             let waiter = state.running.isEmpty ? state.waiter.take() : nil
             let quick = seconds < Self.quickSeconds ? state.quickEnds[name, default: 0] + 1 : 0
             state.quickEnds[name] = quick
-            return (waiter, !state.isStopping && exit != .code(0) && quick < Self.quickEndsLimit)
+            // Code 0: it was asked to leave.
+            let restarts = !state.isStopping && exit != .code(0) && quick < Self.quickEndsLimit
+            if restarts { state.restarting += 1 }
+            let areAllGone = !state.isStopping && state.running.isEmpty && state.restarting == 0
+            return (waiter, restarts, areAllGone ? state.onAllGone : nil)
         }
         waiter?.resume()
+        if let onAllGone { Task { await onAllGone() } }
         guard restarts else { return }
         self.say("\(name) ended with \(exit) and is started again")
         DispatchQueue.global().asyncAfter(deadline: .now() + Self.restartSeconds) { [weak self] in
-            guard let self, !self.state.withLock({ $0.isStopping }) else { return }
-            do { try self.launch(name) } catch { self.say("\(error)") }
+            self?.restart(name)
         }
+    }
+
+    private func restart(_ name: String) {
+        let isWanted = self.state.withLock { state in
+            state.restarting -= 1
+            return !state.isStopping
+        }
+        guard isWanted else { return }
+        do { try self.launch(name) } catch { self.say("\(error)") }
     }
 
     /// How workers come to leave.
@@ -145,6 +175,7 @@ final class LocalWorkers: Sendable {
 
 /// This program, to be started again.
 enum Executable {
-    static let path: String = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
+    static let path: String =
+        (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
         ?? CommandLine.arguments[0]
 }

@@ -21,7 +21,12 @@ struct Resume: AsyncParsableCommand {
         let sweep = try store.sweep(named: self.sweep)
         try SweepFolders().check(try store.folders(of: sweep.name))
         try await SweepSession(
-            state: self.state.folder, lock: lock, store: store, sweep: sweep, options: self.session, note: nil
+            state: self.state.folder,
+            lock: lock,
+            store: store,
+            sweep: sweep,
+            options: self.session,
+            note: nil
         ).run()
     }
 }

@@ -29,17 +29,26 @@ struct SweepFolders {
         return try self.register(folder)
     }
 
-    /// The task's own folder.
+    /// The task's own folder, its files read once.
     func data(_ task: String) async throws -> StoredFolder {
         let description = try TaskDescription.named(task)
         // Official archives unpack under the task's title.
-        let folder =
-            if let titled = self.cache.cachedFolder(for: description.title, kind: .data) {
-                titled.path
-            } else {
-                try await self.folder(description.name, kind: .data)
-            }
-        return try self.register(try TaskFiles(task: description, folder: folder).folder)
+        let folder: String
+        if let titled = self.cache.cachedFolder(for: description.title, kind: .data) {
+            folder = titled.path
+        } else if self.cache.cachedFolder(for: description.name, kind: .data) == nil,
+            !Catalogue.quintet.entries.contains(where: { $0.name == description.name })
+        {
+            throw SweepFoldersError(
+                "\(description.title) is not fetched by this program; put its official files into "
+                    + self.cache.folder.appending(path: "data/\(description.title)").path
+            )
+        } else {
+            folder = try await self.folder(description.name, kind: .data)
+        }
+        let files = try TaskFiles(task: description, folder: folder)
+        for split in [OfficialSplit.train, .dev] { _ = try files.examples(split) }
+        return try self.register(files.folder)
     }
 
     private func folder(_ name: String, kind: Cache.Kind) async throws -> String {
@@ -65,7 +74,8 @@ struct SweepFolders {
             guard now == folder.manifest else {
                 throw SweepFoldersError(
                     "the files in \(folder.path) are not those that the sweep was launched with; put them back, or "
-                        + "launch the grid again to run its shards on the new ones")
+                        + "launch the grid again to run its shards on the new ones"
+                )
             }
             try self.shared.register(folder.path, as: now.digest)
         }

@@ -48,7 +48,9 @@ struct SweepSession {
             print("resume with: quintet resume \(self.sweep.name)\(self.stateArgument)")
             throw ExitCode(130)
         case .broken(let reason):
-            throw SessionError("\(reason); what was finished is kept: quintet resume \(self.sweep.name)\(self.stateArgument)")
+            throw SessionError(
+                "\(reason); what was finished is kept: quintet resume \(self.sweep.name)\(self.stateArgument)"
+            )
         }
     }
 
@@ -65,15 +67,24 @@ struct SweepSession {
         let authority = try CertificateAuthority(folder: self.state.authority)
         let logger = Logger(label: "quintet") { display.logHandler(label: $0) }
         let service = try CoordinatorService(
-            state: self.state, store: self.store, authority: authority, sweep: self.sweep, version: Quintet.version,
-            logger: logger)
+            state: self.state,
+            store: self.store,
+            authority: authority,
+            sweep: self.sweep,
+            version: Quintet.version,
+            logger: logger
+        )
         let address = try self.options.address()
         let port = try await service.start(host: address.host, port: address.port)
         if self.options.listen != nil {
             let host = MachineAddress.reachable(address.host)
             let line = try service.joinLine(
-                host: host, port: port, uses: self.options.joins, validSeconds: Self.joinLineSeconds)
-            display.write("another machine joins with:\nquintet worker --join \(line)")
+                host: host,
+                port: port,
+                uses: self.options.joins,
+                validSeconds: Self.joinLineSeconds
+            )
+            display.write("another machine joins with: quintet worker --join \(line)")
         }
         let ends = AsyncStream<End>.makeStream()
         let signals = InterruptSignals { count in
@@ -85,9 +96,19 @@ struct SweepSession {
             }
         }
         let workers = LocalWorkers(
-            state: self.state, authority: authority, options: self.options, port: port,
-            host: MachineAddress.local(address.host), say: { display.write($0) })
-        try workers.start()
+            state: self.state,
+            authority: authority,
+            options: self.options,
+            port: port,
+            host: MachineAddress.local(address.host),
+            say: { display.write($0) }
+        )
+        let isAlone = self.options.listen == nil
+        try workers.start {
+            // Workers that leave because all is done are no news.
+            guard isAlone, let now = await service.snapshot(), now.done + now.failed < now.total else { return }
+            ends.continuation.yield(.broken("no worker is left on this machine"))
+        }
         let showing = Task { await self.show(service, shards, display) }
         let watching = Task { await self.watch(service, display, ends.continuation) }
         var iterator = ends.stream.makeAsyncIterator()
@@ -119,20 +140,32 @@ struct SweepSession {
         await display.run {
             let now = await service.snapshot()
             return ProgressSnapshot(
-                sweep: name, total: now?.total ?? shards.count, done: now?.done ?? before, failed: now?.failed ?? 0,
-                doneBefore: Double(before), elapsedSeconds: (ContinuousClock.now - started) / .seconds(1),
+                sweep: name,
+                total: now?.total ?? shards.count,
+                done: now?.done ?? before,
+                failed: now?.failed ?? 0,
+                doneBefore: Double(before),
+                elapsedSeconds: (ContinuousClock.now - started) / .seconds(1),
                 running: (now?.running ?? []).map { shard in
                     ProgressSnapshot.Running(
-                        name: shard.name, worker: shard.worker, step: shard.progress?.step ?? 0,
-                        steps: shard.progress?.steps, batchSize: sizes[shard.key] ?? 1, loss: shard.progress?.loss,
-                        samplesPerSecond: shard.progress?.samplesPerSecond)
-                })
+                        name: shard.name,
+                        worker: shard.worker,
+                        step: shard.progress?.step ?? 0,
+                        steps: shard.progress?.steps,
+                        batchSize: sizes[shard.key] ?? 1,
+                        loss: shard.progress?.loss,
+                        samplesPerSecond: shard.progress?.samplesPerSecond
+                    )
+                }
+            )
         }
     }
 
     /// Tells what happens until it is over.
     private func watch(
-        _ service: CoordinatorService, _ display: ProgressDisplay, _ ends: AsyncStream<End>.Continuation
+        _ service: CoordinatorService,
+        _ display: ProgressDisplay,
+        _ ends: AsyncStream<End>.Continuation
     ) async {
         for await notice in service.notices {
             switch notice {
@@ -146,8 +179,13 @@ struct SweepSession {
                 let metric = (try? TaskDescription.named(result.task))?.primary ?? .accuracy
                 display.report(
                     .finished(
-                        name: name, worker: worker, metric: metric.rawValue, score: result.scored.metrics[metric],
-                        seconds: result.runtimeSeconds))
+                        name: name,
+                        worker: worker,
+                        metric: metric.rawValue,
+                        score: result.scored.metrics[metric],
+                        seconds: result.runtimeSeconds
+                    )
+                )
             case .failed(let name, let failure, let isFinal):
                 display.report(.failed(name: name, worker: "", message: failure.message, isFinal: isFinal))
             case .ended: ends.yield(.ended)
@@ -166,7 +204,8 @@ struct SweepSession {
             let failed = shards.count { $0.result == nil }
             throw SessionError(
                 "\(failed) of \(shards.count) shards failed; quintet status \(self.sweep.name)\(self.stateArgument) says "
-                    + "why, quintet resume \(self.sweep.name)\(self.stateArgument) tries them again")
+                    + "why, quintet resume \(self.sweep.name)\(self.stateArgument) tries them again"
+            )
         }
     }
 }

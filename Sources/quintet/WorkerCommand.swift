@@ -52,6 +52,8 @@ struct WorkerCommand: AsyncParsableCommand {
             throw ValidationError("--join is missing; copy the line that the coordinator printed.")
         }
         let line = try JoinLine(parsing: text)
+        // Trainers need not know it.
+        unsetenv(Self.joinVariable)
         let (folder, lock) = try self.lockFolder(line)
         defer { withExtendedLifetime(lock) {} }
         let identity = try await Self.identity(line, folder.path)
@@ -60,14 +62,22 @@ struct WorkerCommand: AsyncParsableCommand {
         logger.logLevel = self.lifeline ? .notice : .info
         let cores = ProcessInfo.processInfo.activeProcessorCount
         let options = WorkerOptions(
-            joinLine: line, folder: folder, cache: FolderCache(self.cache ?? Cache().folder.path), slots: self.slots,
+            joinLine: line,
+            folder: folder,
+            cache: FolderCache(self.cache ?? Cache().folder.path),
+            slots: self.slots,
             threads: self.threads ?? max(1, cores / self.slots),
-            trainer: [Executable.path, "train", "--lifeline"], version: Quintet.version)
+            trainer: [Executable.path, "train", "--lifeline"],
+            version: Quintet.version
+        )
         let service = WorkerService(options, identity: identity, logger: logger)
         let signals = InterruptSignals { _ in service.leave() }
-        if !self.lifeline { print("\(identity.name) works for \(line.host):\(line.port); Ctrl-C hands back and leaves") }
+        if !self.lifeline {
+            print("\(identity.name) works for \(line.host):\(line.port); Ctrl-C hands back and leaves")
+        }
         let end = await service.run()
         signals.cancel()
+        if !self.lifeline, case .departed(.dismissed, _) = end { print("the sweep is finished") }
         try Self.finish(end, line)
     }
 
@@ -79,7 +89,8 @@ struct WorkerCommand: AsyncParsableCommand {
         case .departed(.unreachable(let seconds), let error):
             throw SessionError(
                 "no coordinator at \(line.host):\(line.port) for \(seconds) s: \(error ?? "no answer"); "
-                    + "what is finished is kept and offered when this worker is started again")
+                    + "what is finished is kept and offered when this worker is started again"
+            )
         case .refused(let refusal): throw refusal
         }
     }

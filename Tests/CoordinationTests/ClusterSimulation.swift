@@ -66,20 +66,20 @@ struct ClusterSimulation {
 
     var random: SeededGenerator
     var now = Instant(milliseconds: 0)
-    private var agenda: [(time: Int64, order: Int, action: Action)] = []
-    private var scheduled = 0
-    private var connections = 0
+    var agenda: [(time: Int64, order: Int, action: Action)] = []
+    var scheduled = 0
+    var connections = 0
     let keys: [ShardKey]
     var disk = Disk()
     var coordinator: Coordinator?
-    private var wakeRequest = 0
-    private var lazyEntries: [Coordinator.JournalEntry] = []
+    var wakeRequest = 0
+    var lazyEntries: [Coordinator.JournalEntry] = []
     var machines: [Machine]
     /// When faults end.
     let calm: Instant
     var isCalm = false
     /// The last time each ordered stream delivers: nothing overtakes.
-    private var lastDelivery: [Int: Int64] = [:]
+    var lastDelivery: [Int: Int64] = [:]
     /// Leases whose outcome was settled with a result: it must be on disk ever after.
     var acknowledged: Set<ShardKey> = []
     /// Rare things that a campaign must have seen.
@@ -114,22 +114,22 @@ struct ClusterSimulation {
         return nil
     }
 
-    private var isOver: Bool {
+    var isOver: Bool {
         self.isCalm && self.keys.allSatisfy { self.disk.results.contains($0) || self.disk.shards[$0]?.state == .failed }
     }
 
     // MARK: - Agenda
 
-    private mutating func schedule(_ action: Action, within milliseconds: ClosedRange<Int64>) {
+    mutating func schedule(_ action: Action, within milliseconds: ClosedRange<Int64>) {
         self.schedule(action, at: self.now.milliseconds + Int64.random(in: milliseconds, using: &self.random))
     }
 
-    private mutating func schedule(_ action: Action, at time: Int64) {
+    mutating func schedule(_ action: Action, at time: Int64) {
         self.scheduled += 1
         self.agenda.append((time, self.scheduled, action))
     }
 
-    private mutating func removeNext() -> (time: Int64, order: Int, action: Action) {
+    mutating func removeNext() -> (time: Int64, order: Int, action: Action) {
         let index = self.agenda.indices.min { left, right in
             (self.agenda[left].time, self.agenda[left].order) < (self.agenda[right].time, self.agenda[right].order)
         }
@@ -137,8 +137,9 @@ struct ClusterSimulation {
         return self.agenda.remove(at: index)
     }
 
-    private mutating func send(_ action: Action, stream: Int) {
-        let time = self.now.milliseconds + Int64.random(in: 1...(self.random.chance(0.05) ? 3000 : 30), using: &self.random)
+    mutating func send(_ action: Action, stream: Int) {
+        let time =
+            self.now.milliseconds + Int64.random(in: 1...(self.random.chance(0.05) ? 3000 : 30), using: &self.random)
         let ordered = max(time, (self.lastDelivery[stream] ?? 0) + 1)
         self.lastDelivery[stream] = ordered
         self.schedule(action, at: ordered)
@@ -146,7 +147,7 @@ struct ClusterSimulation {
 
     // MARK: - What happens
 
-    private mutating func perform(_ action: Action) {
+    mutating func perform(_ action: Action) {
         switch action {
         case .up(let index, let connection, let message):
             guard self.machines[index].connection == connection, self.coordinator != nil else { return }
@@ -171,13 +172,13 @@ struct ClusterSimulation {
         }
     }
 
-    private mutating func becomeCalm() {
+    mutating func becomeCalm() {
         self.isCalm = true
         if self.coordinator == nil { self.startCoordinator() }
         for index in self.machines.indices where self.machines[index].worker == nil { self.start(index) }
     }
 
-    private mutating func strike() {
+    mutating func strike() {
         guard !self.isCalm else { return }
         let index = Int.random(in: self.machines.indices, using: &self.random)
         switch Int.random(in: 0..<10, using: &self.random) {
@@ -195,14 +196,14 @@ struct ClusterSimulation {
         self.schedule(.fault, within: 100...15_000)
     }
 
-    private mutating func cut(_ index: Int) {
+    mutating func cut(_ index: Int) {
         guard self.machines[index].connection != nil else { return }
         self.machines[index].connection = nil
         self.handle(.workerLost(self.machines[index].name))
         self.handle(.disconnected(jitter: Double.random(in: 0..<1, using: &self.random)), on: index)
     }
 
-    private mutating func kill(_ index: Int) {
+    mutating func kill(_ index: Int) {
         guard self.machines[index].worker != nil else { return }
         let wasConnected = self.machines[index].connection != nil
         self.machines[index].worker = nil
@@ -213,7 +214,7 @@ struct ClusterSimulation {
         self.schedule(.startWorker(index), within: 100...60_000)
     }
 
-    private mutating func start(_ index: Int) {
+    mutating func start(_ index: Int) {
         guard self.machines[index].worker == nil else { return }
         self.machines[index].worker = Worker(slots: self.machines[index].slots)
         let spooled = self.machines[index].spool.sorted { $0.key < $1.key }.map(\.value)
@@ -221,7 +222,7 @@ struct ClusterSimulation {
         self.handle(.started(spooled: spooled), on: index)
     }
 
-    private mutating func killCoordinator() {
+    mutating func killCoordinator() {
         guard self.coordinator != nil else { return }
         self.coordinator = nil
         // Of what was not yet durable a part may be.
@@ -235,7 +236,7 @@ struct ClusterSimulation {
         self.schedule(.startCoordinator, within: 100...60_000)
     }
 
-    private mutating func startCoordinator() {
+    mutating func startCoordinator() {
         guard self.coordinator == nil else { return }
         self.disk.epoch += 1
         self.coordinator = Coordinator(epoch: self.disk.epoch)
@@ -244,7 +245,7 @@ struct ClusterSimulation {
 
     // MARK: - The coordinator's shell
 
-    private mutating func handle(_ event: Coordinator.Event) {
+    mutating func handle(_ event: Coordinator.Event) {
         guard var coordinator = self.coordinator else { return }
         let directives = coordinator.handle(event, at: self.now)
         coordinator.checkInvariants()
@@ -253,7 +254,7 @@ struct ClusterSimulation {
         for directive in directives { self.carryOut(directive) }
     }
 
-    private mutating func record(_ directives: [Coordinator.Directive]) {
+    mutating func record(_ directives: [Coordinator.Directive]) {
         self.lazyEntries += directives.entries
         guard directives.isEmpty || self.lazyEntries.contains(where: \.isUrgent) else {
             if !self.lazyEntries.isEmpty { self.schedule(.flushLazy(epoch: self.disk.epoch), within: 1000...1000) }
@@ -263,11 +264,13 @@ struct ClusterSimulation {
         self.lazyEntries = []
     }
 
-    private mutating func write(_ entry: Coordinator.JournalEntry) {
+    mutating func write(_ entry: Coordinator.JournalEntry) {
         switch entry {
         case .granted(let lease, let worker): self.disk.shards[lease.key]?.state = .leased(lease.token, to: worker)
         case .released(let lease):
-            if case .leased(lease.token, _) = self.disk.shards[lease.key]?.state { self.disk.shards[lease.key]?.state = .open }
+            if case .leased(lease.token, _) = self.disk.shards[lease.key]?.state {
+                self.disk.shards[lease.key]?.state = .open
+            }
         case .checkpoints(let key, let checkpoints): self.disk.shards[key]?.checkpoints = checkpoints
         case .failed(let key, let failures, let isFinal):
             self.disk.shards[key]?.failures = failures
@@ -281,11 +284,15 @@ struct ClusterSimulation {
         }
     }
 
-    private mutating func carryOut(_ directive: Coordinator.Directive) {
+    mutating func carryOut(_ directive: Coordinator.Directive) {
         switch directive {
         case .grant(let lease, let worker, let checkpoints):
             precondition(self.disk.shards[lease.key]?.checkpoints == checkpoints, "a grant from what is not durable")
-            precondition([checkpoints.last, checkpoints.bestOfLast].allSatisfy { $0.map { self.disk.blobs.contains($0.digest) } ?? true })
+            precondition(
+                [checkpoints.last, checkpoints.bestOfLast].allSatisfy {
+                    $0.map { self.disk.blobs.contains($0.digest) } ?? true
+                }
+            )
             if checkpoints.last != nil { self.seen["resumed from a checkpoint", default: 0] += 1 }
             self.sendDown(.grant(lease, checkpoints), to: worker)
         case .revoke(let lease, let worker):
@@ -309,14 +316,14 @@ struct ClusterSimulation {
         }
     }
 
-    private mutating func sendDown(_ message: Downward, to worker: WorkerName) {
+    mutating func sendDown(_ message: Downward, to worker: WorkerName) {
         guard let index = self.machines.firstIndex(where: { $0.name == worker }),
             let connection = self.machines[index].connection
         else { return }
         self.send(.down(worker: index, connection: connection, message), stream: -connection)
     }
 
-    private mutating func hear(_ message: Upward, from index: Int) {
+    mutating func hear(_ message: Upward, from index: Int) {
         let name = self.machines[index].name
         switch message {
         case .hello(let slots, let holding):
@@ -342,106 +349,5 @@ struct ClusterSimulation {
         case .handBack(let lease): self.handle(.handedBack(name, lease))
         case .draining: self.handle(.workerDraining(name))
         }
-    }
-
-    // MARK: - The workers' shells
-
-    private mutating func handle(_ event: Worker.Event, on index: Int) {
-        guard var worker = self.machines[index].worker else { return }
-        let directives = worker.handle(event, at: self.now)
-        self.machines[index].worker = worker
-        for directive in directives { self.carryOut(directive, on: index) }
-    }
-
-    private mutating func later(_ event: Worker.Event, on index: Int, within: ClosedRange<Int64>) {
-        self.schedule(.event(worker: index, life: self.machines[index].life, event), within: within)
-    }
-
-    private mutating func sendUp(_ message: Upward, from index: Int) {
-        guard let connection = self.machines[index].connection else { return }
-        self.send(.up(worker: index, connection: connection, message), stream: connection)
-    }
-
-    private mutating func carryOut(_ directive: Worker.Directive, on index: Int) {
-        let life = self.machines[index].life
-        switch directive {
-        case .dial:
-            guard self.coordinator != nil, !self.random.chance(self.isCalm ? 0 : 0.1) else {
-                return self.later(.disconnected(jitter: 0.3), on: index, within: 1...1000)
-            }
-            self.connections += 1
-            self.machines[index].connection = self.connections
-            guard let worker = self.machines[index].worker else { return }
-            self.sendUp(.hello(slots: worker.slots, holding: worker.held), from: index)
-        case .heartbeat(let holding): self.sendUp(.heartbeat(holding), from: index)
-        case .announceDraining: self.sendUp(.draining, from: index)
-        case .prepare(let lease): self.later(.prepared(lease.token), on: index, within: 1...2000)
-        case .start(let lease):
-            let step = self.machines[index].starts[lease.token]?.last?.step ?? 0
-            self.machines[index].trainers[lease.token] = Trainer(lease: lease, step: step)
-            self.schedule(.trainer(worker: index, life: life, lease.token), within: 10...2000)
-        case .stop(let token): self.machines[index].trainers[token]?.isStopping = true
-        case .kill(let token):
-            guard self.machines[index].trainers.removeValue(forKey: token) != nil else { return }
-            self.later(.trainerEnded(token, .failed(failure(.infrastructure))), on: index, within: 1...50)
-        case .upload(let lease, let checkpoint): self.sendUp(.checkpoint(lease, checkpoint), from: index)
-        case .spool(let lease, let outcome):
-            self.machines[index].spool[lease.token] = Worker.Spooled(lease: lease, outcome: outcome)
-            self.later(.spooled(lease.token), on: index, within: 1...20)
-        case .report(let lease, let outcome): self.sendUp(.report(lease, outcome), from: index)
-        case .handBack(let lease): self.sendUp(.handBack(lease), from: index)
-        case .discard(let token):
-            self.machines[index].spool[token] = nil
-            self.machines[index].starts[token] = nil
-        case .wake(let instant):
-            self.machines[index].wakeRequest += 1
-            let request = self.machines[index].wakeRequest
-            self.schedule(.wakeWorker(worker: index, request: request), at: instant.milliseconds)
-        case .leave(let departure):
-            self.seen["\(departure)".split(separator: "(").first.map(String.init) ?? "", default: 0] += 1
-            self.kill(index)
-        }
-    }
-
-    private mutating func tell(_ message: Downward, to index: Int) {
-        switch message {
-        case .welcome: self.handle(.connected, on: index)
-        case .grant(let lease, let checkpoints):
-            self.machines[index].starts[lease.token] = checkpoints
-            self.handle(.granted(lease), on: index)
-        case .revoke(let lease): self.handle(.revoked(lease.token), on: index)
-        case .handBack(let leases): self.handle(.handBackRequested(leases.map(\.token)), on: index)
-        case .settled(let lease): self.handle(.settled(lease.token), on: index)
-        case .accepted(let lease, let digest): self.handle(.uploaded(lease.token, digest), on: index)
-        case .missing(let lease, let digest): self.handle(.blobMissing(lease.token, digest), on: index)
-        }
-    }
-
-    // MARK: - Trainers
-
-    private static let steps = 8
-
-    private mutating func train(_ token: LeaseToken, on index: Int) {
-        guard var trainer = self.machines[index].trainers[token] else { return }
-        let key = trainer.lease.key
-        if trainer.isStopping {
-            self.machines[index].trainers[token] = nil
-            self.handle(.checkpointed(token, checkpoint(.last, step: trainer.step, of: key)), on: index)
-            return self.handle(.trainerEnded(token, .interrupted), on: index)
-        }
-        if self.random.chance(0.01) {
-            self.machines[index].trainers[token] = nil
-            let kind: FailureKind = self.random.chance(0.2) ? .diverged : .other
-            return self.handle(.trainerEnded(token, .failed(failure(.experiment, kind))), on: index)
-        }
-        trainer.step += 1
-        self.machines[index].trainers[token] = trainer
-        if trainer.step % 3 == 0 { self.handle(.checkpointed(token, checkpoint(.best, step: trainer.step, of: key)), on: index) }
-        if trainer.step % 2 == 0 { self.handle(.checkpointed(token, checkpoint(.last, step: trainer.step, of: key)), on: index) }
-        guard trainer.step >= Self.steps else {
-            return self.schedule(.trainer(worker: index, life: self.machines[index].life, token), within: 10...8000)
-        }
-        self.machines[index].trainers[token] = nil
-        self.handle(.trainerEnded(token, .finished(shardResult(key))), on: index)
     }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @Suite struct ClusterTests {
@@ -5,10 +6,11 @@ import Testing
     /// is lost, and once the faults end everything comes to its end.
     /// Method: both state machines over a seeded network with cut connections, killed workers, trainers and
     /// coordinators and a disk that forgets what need not be durable; a second result for a key stops the run. The
-    /// number of seeds is what a debug build does in some seconds.
+    /// number of seeds is what a debug build does in some seconds; `QUINTET_SEEDS` asks for more.
     @Test func `every shard ends exactly once in seeded runs`() {
         var seen: [String: Int] = [:]
-        for seed in 0..<2000 as Range<UInt64> {
+        let seeds = ProcessInfo.processInfo.environment["QUINTET_SEEDS"].flatMap { UInt64($0) } ?? 1000
+        for seed in 0..<seeds {
             var simulation = ClusterSimulation(seed: seed)
             let problem = simulation.run()
             #expect(problem == nil, "seed \(seed): \(problem ?? "")")
@@ -17,7 +19,8 @@ import Testing
         }
         // A campaign that never meets these tests little.
         for rarity in [
-            "late report", "came back with leases", "revoked", "resumed from a checkpoint", "outcome of an earlier process",
+            "late report", "came back with leases", "revoked", "resumed from a checkpoint",
+            "outcome of an earlier process",
             "shard given up", "asked", "hurried",
         ] {
             #expect(seen[rarity, default: 0] > 0, "never seen: \(rarity) in \(seen)")

@@ -138,7 +138,9 @@ import Testing
         let (stored, forgotten) = (LeaseToken(epoch: 1, counter: 1), LeaseToken(epoch: 1, counter: 2))
         var coordinator = Coordinator(epoch: 2)
         _ = coordinator.handle(
-            .submitted([.init(key: shardKey(0), state: .leased(stored, to: "a")), .init(key: shardKey(1))]), at: at(0))
+            .submitted([.init(key: shardKey(0), state: .leased(stored, to: "a")), .init(key: shardKey(1))]),
+            at: at(0)
+        )
         let leases = [Lease(token: stored, key: shardKey(0)), Lease(token: forgotten, key: shardKey(1))]
         let directives = coordinator.handle(.workerJoined("a", slots: 2, holding: leases), at: at(29))
         #expect(directives.grants.isEmpty)
@@ -155,9 +157,11 @@ import Testing
         let old = Lease(token: LeaseToken(epoch: 1, counter: 7), key: new.key)
         let directives = coordinator.handle(.workerJoined("a", slots: 1, holding: [old]), at: at(2))
         #expect(directives.contains(.revoke(old, from: "a")))
-        // And nobody can hold what was not given out yet.
+        // And nobody can hold, or report on, what was not given out yet.
         let future = Lease(token: LeaseToken(epoch: 9, counter: 1), key: new.key)
         #expect(coordinator.handle(.heartbeat("a", holding: [future]), at: at(3)).contains(.revoke(future, from: "a")))
+        let report = Coordinator.Event.reported("a", future, .finished(shardResult(new.key), best: nil))
+        #expect(coordinator.handle(report, at: at(4)).results == 0)
     }
 
     @Test func `a worker that comes back without a lease has lost it`() throws {

@@ -23,24 +23,55 @@ func shardKey(_ index: Int) -> ShardKey { SHA256.hash("shard \(index)") }
 func checkpoint(_ kind: TrainerEvent.Checkpointed.Kind, step: Int, of key: ShardKey) -> TrainerEvent.Checkpointed {
     let digest = SHA256.hash("\(key) \(kind) \(step)")
     return TrainerEvent.Checkpointed(
-        kind: kind, step: step, file: "\(kind)-\(step)", bytes: 1000, digest: digest, rawDigest: digest)
+        kind: kind,
+        step: step,
+        file: "\(kind)-\(step)",
+        bytes: 1000,
+        digest: digest,
+        rawDigest: digest
+    )
 }
 
 /// A result that is a function of the shard alone, as a trainer's is.
 func shardResult(_ key: ShardKey) -> ShardResult {
     let scored = Evaluation(
-        split: "validation", step: 10, epoch: 1, loss: 0.5, metrics: [.accuracy: 0.75], runtimeSeconds: 1, samples: 10,
-        steps: 1)
+        split: "validation",
+        step: 10,
+        epoch: 1,
+        loss: 0.5,
+        metrics: [.accuracy: 0.75],
+        runtimeSeconds: 1,
+        samples: 10,
+        steps: 1
+    )
     return ShardResult(
-        key: key, task: "rte", method: "lora", seed: 0, splitProtocol: .fullDev, scored: scored, evaluations: [scored],
-        trainingLoss: 0.5, steps: 10, epochs: 1, scoredStep: 10, runtimeSeconds: 1, samplesPerSecond: 1,
-        stepsPerSecond: 1, peakMemoryBytes: 1, trainableParametersInitial: 1, trainableParametersFinal: 1,
-        headParameters: 1, parametersDigest: key,
-        environment: Environment(processor: "p", kernelClass: "k", threads: 1, operatingSystem: "o", version: "v"))
+        key: key,
+        task: "rte",
+        method: "lora",
+        seed: 0,
+        splitProtocol: .fullDev,
+        scored: scored,
+        evaluations: [scored],
+        trainingLoss: 0.5,
+        steps: 10,
+        epochs: 1,
+        scoredStep: 10,
+        runtimeSeconds: 1,
+        samplesPerSecond: 1,
+        stepsPerSecond: 1,
+        peakMemoryBytes: 1,
+        trainableParametersInitial: 1,
+        trainableParametersFinal: 1,
+        headParameters: 1,
+        parametersDigest: key,
+        environment: Environment(processor: "p", kernelClass: "k", threads: 1, operatingSystem: "o", version: "v")
+    )
 }
 
 func failure(
-    _ cause: AttemptFailure.Cause = .experiment, _ kind: FailureKind = .other, _ message: String = "it failed"
+    _ cause: AttemptFailure.Cause = .experiment,
+    _ kind: FailureKind = .other,
+    _ message: String = "it failed"
 ) -> AttemptFailure {
     AttemptFailure(cause: cause, kind: kind, message: message)
 }

@@ -28,7 +28,11 @@ import Testing
     @Test func `training goes on without a coordinator and the result waits on disk`() throws {
         var worker = self.working()
         let outcome = Outcome.finished(shardResult(self.lease.key), best: nil)
-        #expect(worker.handle(.disconnected(jitter: 0.5), at: at(1)).allSatisfy { if case .wake = $0 { true } else { false } })
+        #expect(
+            worker.handle(.disconnected(jitter: 0.5), at: at(1)).allSatisfy {
+                if case .wake = $0 { true } else { false }
+            }
+        )
         let end = worker.handle(.trainerEnded(self.lease.token, .finished(shardResult(self.lease.key))), at: at(3600))
         #expect(end.contains(.spool(self.lease, outcome)))
         let spooled = worker.handle(.spooled(self.lease.token), at: at(3600))
@@ -44,7 +48,9 @@ import Testing
     @Test func `an outcome of an earlier process is offered again`() {
         let outcome = Outcome.finished(shardResult(self.lease.key), best: nil)
         var worker = Worker(slots: 1)
-        #expect(worker.handle(.started(spooled: [.init(lease: self.lease, outcome: outcome)]), at: at(0)).contains(.dial))
+        #expect(
+            worker.handle(.started(spooled: [.init(lease: self.lease, outcome: outcome)]), at: at(0)).contains(.dial)
+        )
         #expect(worker.held == [self.lease])
         #expect(worker.handle(.connected, at: at(1)).contains(.report(self.lease, outcome)))
         // A revoked lease may still have the only result.
@@ -61,8 +67,12 @@ import Testing
         let outcome = Outcome.finished(shardResult(self.lease.key), best: best)
         #expect(!worker.handle(.spooled(self.lease.token), at: at(2)).contains(.report(self.lease, outcome)))
         #expect(worker.handle(.uploaded(self.lease.token, last.digest), at: at(3)).contains(.upload(self.lease, best)))
-        #expect(worker.handle(.uploaded(self.lease.token, best.digest), at: at(4)).contains(.report(self.lease, outcome)))
-        #expect(worker.handle(.blobMissing(self.lease.token, best.digest), at: at(5)).contains(.upload(self.lease, best)))
+        #expect(
+            worker.handle(.uploaded(self.lease.token, best.digest), at: at(4)).contains(.report(self.lease, outcome))
+        )
+        #expect(
+            worker.handle(.blobMissing(self.lease.token, best.digest), at: at(5)).contains(.upload(self.lease, best))
+        )
         // One that cannot be stored goes without.
         let bare = Outcome.finished(shardResult(self.lease.key), best: nil)
         let refused = worker.handle(.uploadRefused(self.lease.token, best.digest), at: at(6))
@@ -72,8 +82,10 @@ import Testing
     @Test func `of waiting checkpoints only the useful ones are kept, pairs intact`() {
         let key = self.lease.key
         let all = [
-            checkpoint(.best, step: 1, of: key), checkpoint(.last, step: 2, of: key), checkpoint(.best, step: 3, of: key),
-            checkpoint(.best, step: 4, of: key), checkpoint(.last, step: 5, of: key), checkpoint(.best, step: 6, of: key),
+            checkpoint(.best, step: 1, of: key), checkpoint(.last, step: 2, of: key),
+            checkpoint(.best, step: 3, of: key),
+            checkpoint(.best, step: 4, of: key), checkpoint(.last, step: 5, of: key),
+            checkpoint(.best, step: 6, of: key),
             checkpoint(.best, step: 7, of: key),
         ]
         var worker = self.working()
@@ -94,7 +106,9 @@ import Testing
         let asked = worker.handle(.leaveRequested, at: at(1))
         #expect(asked.contains(.announceDraining) && asked.contains(.stop(self.lease.token)))
         _ = worker.handle(.checkpointed(self.lease.token, last), at: at(2))
-        #expect(!worker.handle(.trainerEnded(self.lease.token, .interrupted), at: at(3)).contains(.handBack(self.lease)))
+        #expect(
+            !worker.handle(.trainerEnded(self.lease.token, .interrupted), at: at(3)).contains(.handBack(self.lease))
+        )
         #expect(worker.handle(.uploaded(self.lease.token, last.digest), at: at(4)).contains(.handBack(self.lease)))
         #expect(worker.handle(.settled(self.lease.token), at: at(5)).contains(.leave(.asked)))
     }
@@ -119,7 +133,9 @@ import Testing
         #expect(fresh.handle(.timeAdvanced, at: at(15)).contains(.leave(.unreachable(seconds: 15))))
         var known = self.working()
         _ = known.handle(.disconnected(jitter: 0), at: at(100))
-        #expect(!known.handle(.timeAdvanced, at: at(100 + 86_399)).contains { if case .leave = $0 { true } else { false } })
+        #expect(
+            !known.handle(.timeAdvanced, at: at(100 + 86_399)).contains { if case .leave = $0 { true } else { false } }
+        )
         #expect(known.handle(.timeAdvanced, at: at(100 + 86_400)).contains(.leave(.unreachable(seconds: 86_400))))
     }
 

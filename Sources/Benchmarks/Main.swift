@@ -1,0 +1,11 @@
+import ArgumentParser
+
+/// Speed, beside a bound or another implementation; a figure here is never a test.
+@main
+struct Benchmarks: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "benchmarks",
+        abstract: "Measures Quintet's speed; give a release build a quiet machine.",
+        subcommands: [TrainingBenchmark.self, ProductsBenchmark.self, KernelsBenchmark.self]
+    )
+}

@@ -1,0 +1,252 @@
+import Coordination
+import Digests
+import Foundation
+import Sweeps
+import Testing
+import Wire
+
+@testable import CoordinatorShell
+@testable import Transport
+
+/// A state folder that is gone after the test.
+final class TestState {
+    let folder = StateFolder(
+        FileManager.default.temporaryDirectory.appending(path: "state-\(UUID().uuidString)").path
+    )
+
+    init() throws {
+        try FileManager.default.createDirectory(atPath: self.folder.path, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: self.folder.path) }
+}
+
+/// Two methods on one task, two seeds each.
+let testGrid = """
+    sweep: test
+    backbone: tiny
+    tasks: [rte]
+    methods: [full, bitfit]
+    seeds: 2
+    """
+
+func testShards(_ grid: String = testGrid) throws -> [Shard] {
+    try SweepDefinition(yaml: grid, file: "test").shards().map { planned in
+        try Shard(
+            backbone: SHA256.hash("backbone"),
+            data: SHA256.hash("data"),
+            task: planned.cell.task,
+            method: planned.cell.method,
+            settings: planned.settings,
+            seed: planned.seed
+        )
+    }
+}
+
+func testResult(_ shard: Shard) -> ShardResult {
+    let scored = Evaluation(
+        split: "validation",
+        step: 10,
+        epoch: 1,
+        loss: 0.1 + 0.2,
+        metrics: [.accuracy: 1.0 / 3],
+        runtimeSeconds: 1,
+        samples: 10,
+        steps: 1
+    )
+    return ShardResult(
+        key: shard.key,
+        task: shard.task,
+        method: shard.method,
+        seed: shard.seed,
+        splitProtocol: .fullDev,
+        scored: scored,
+        evaluations: [scored],
+        trainingLoss: 0.5,
+        steps: 10,
+        epochs: 1,
+        scoredStep: 10,
+        runtimeSeconds: 1,
+        samplesPerSecond: 1,
+        stepsPerSecond: 1,
+        peakMemoryBytes: 1,
+        trainableParametersInitial: 1,
+        trainableParametersFinal: 1,
+        headParameters: 1,
+        parametersDigest: shard.key,
+        environment: Environment(processor: "p", kernelClass: "k", threads: 1, operatingSystem: "o", version: "v")
+    )
+}
+
+func testCheckpoint(_ kind: TrainerEvent.Checkpointed.Kind, _ step: Int) -> TrainerEvent.Checkpointed {
+    let digest = SHA256.hash("\(kind) \(step)")
+    return TrainerEvent.Checkpointed(kind: kind, step: step, file: "f", bytes: 1, digest: digest, rawDigest: digest)
+}
+
+@Suite struct StoreTests {
+    private func opened(_ state: TestState) throws -> (store: Store, sweep: StoredSweep, shards: [Shard]) {
+        let store = try Store(writing: state.folder.database)
+        let sweep = StoredSweep(name: "test", definition: testGrid, launchedSeconds: 1)
+        let shards = try testShards()
+        _ = try store.submit(sweep, shards: shards, folders: [])
+        return (store, sweep, shards)
+    }
+
+    /// Goal: what was committed is on the disk. GRDB turns WAL on with `NORMAL`, so this looks at what SQLite itself
+    /// reports after opening, and after opening again.
+    @Test func `SQLite runs with WAL and synchronous FULL`() throws {
+        let state = try TestState()
+        for _ in 0..<2 {
+            let durability = try Store(writing: state.folder.database).durability()
+            #expect(durability.journalMode == "wal")
+            #expect(durability.synchronous == 2)
+        }
+    }
+
+    @Test func `every epoch is higher than all before`() throws {
+        let state = try TestState()
+        for epoch in 1...3 as ClosedRange<UInt64> {
+            #expect(try Store(writing: state.folder.database).beginEpoch() == epoch)
+        }
+    }
+
+    @Test func `what is recorded is there after opening again`() throws {
+        let state = try TestState()
+        let (store, sweep, shards) = try self.opened(state)
+        let leases = shards.enumerated().map {
+            Lease(token: LeaseToken(epoch: 1, counter: UInt64($0 + 1)), key: $1.key)
+        }
+        let checkpoints = Checkpoints(
+            last: testCheckpoint(.last, 5),
+            bestOfLast: testCheckpoint(.best, 4),
+            best: testCheckpoint(.best, 4)
+        )
+        var failures = Coordinator.Failures()
+        failures.experiment = 3
+        failures.last = AttemptFailure(cause: .experiment, kind: .diverged, message: "loss is not a number")
+        try store.apply([
+            .granted(leases[0], to: "a"), .granted(leases[1], to: "b"), .granted(leases[2], to: "c"),
+            .checkpoints(shards[1].key, checkpoints), .failed(shards[2].key, failures, isFinal: true),
+            .finished(
+                leases[0],
+                by: "a",
+                testResult(shards[0]),
+                checkpoints: Checkpoints(best: testCheckpoint(.best, 9))
+            ),
+        ])
+        let again = try Store(reading: state.folder.database)
+        let known = try again.knownShards(of: "test")
+        #expect(known.map(\.key) == shards.map(\.key))
+        #expect(known.map(\.state) == [.done, .leased(leases[1].token, to: "b"), .failed, .open])
+        #expect(known[1].checkpoints == checkpoints)
+        #expect(known[2].failures == failures)
+        let listed = try again.shards(of: sweep)
+        #expect(listed[0].result == testResult(shards[0]))
+        #expect(listed.map(\.planned.name) == ["rte/full/0", "rte/full/1", "rte/bitfit/0", "rte/bitfit/1"])
+        #expect(try again.referredBlobs() == Set([4, 5, 9].map { testCheckpoint($0 == 5 ? .last : .best, $0).digest }))
+        #expect(try again.refers(to: testCheckpoint(.last, 5).digest))
+        #expect(try !again.refers(to: testCheckpoint(.last, 6).digest))
+        #expect(try store.retryFailed(of: "test") == 1)
+        #expect(try again.knownShards(of: "test")[2] == Coordinator.KnownShard(key: shards[2].key))
+    }
+
+    @Test func `a transaction that fails leaves nothing of itself`() throws {
+        let state = try TestState()
+        let (store, _, shards) = try self.opened(state)
+        let lease = Lease(token: LeaseToken(epoch: 1, counter: 1), key: shards[0].key)
+        let finished = Coordinator.JournalEntry.finished(
+            lease,
+            by: "a",
+            testResult(shards[0]),
+            checkpoints: Checkpoints()
+        )
+        try store.apply([finished])
+        // A second result for one key is refused by the store itself, and with it all that came along.
+        #expect(throws: StoreError.self) {
+            try store.apply([.checkpoints(shards[1].key, Checkpoints(last: testCheckpoint(.last, 1))), finished])
+        }
+        #expect(try store.knownShards(of: "test")[1].checkpoints == Checkpoints())
+    }
+
+    @Test func `launching again keeps what is there, and another grid replaces the old one`() throws {
+        let state = try TestState()
+        let (store, sweep, shards) = try self.opened(state)
+        let lease = Lease(token: LeaseToken(epoch: 1, counter: 1), key: shards[0].key)
+        try store.apply([.finished(lease, by: "a", testResult(shards[0]), checkpoints: Checkpoints())])
+        #expect(try store.submit(sweep, shards: shards, folders: []) == .unchanged)
+        let grid = testGrid.replacingOccurrences(of: "seeds: 2", with: "seeds: 3")
+        let more = StoredSweep(name: "test", definition: grid, launchedSeconds: 2)
+        #expect(try store.submit(more, shards: try testShards(grid), folders: []) == .replaced)
+        let known = try store.knownShards(of: "test")
+        #expect(known.count == 6 && known.filter { $0.state == .done }.map(\.key) == [shards[0].key])
+        #expect(try store.sweep(named: nil) == more)
+        #expect(throws: StoreError("unknown sweep \"tset\"; did you mean \"test\"?")) { try store.sweep(named: "tset") }
+    }
+
+    @Test func `folders are known by the digests that shards name`() throws {
+        let state = try TestState()
+        try Data("x".utf8).write(to: URL(filePath: "\(state.folder.path)/weights"))
+        let store = try Store(writing: state.folder.database)
+        let manifest = try FolderManifest(files: [.init(name: "weights", bytes: 1, digest: SHA256.hash("x"))])
+        let sweep = StoredSweep(name: "test", definition: testGrid, launchedSeconds: 1)
+        let shards = try testShards().map { shard in
+            var shard = shard
+            (shard.backbone, shard.data) = (manifest.digest, manifest.digest)
+            return shard
+        }
+        let folder = StoredFolder(path: state.folder.path, manifest: manifest)
+        _ = try store.submit(sweep, shards: shards, folders: [folder])
+        #expect(try store.folders(of: "test") == [folder])
+    }
+
+    @Test func `a store of another version, a damaged one and a missing one are refused in one line`() throws {
+        let state = try TestState()
+        #expect(throws: StoreError.self) { try Store(reading: state.folder.database) }
+        _ = try Store(writing: state.folder.database)
+        // SQLite keeps `user_version` big-endian at byte 60 of the file.
+        var file = try Data(contentsOf: URL(filePath: state.folder.database))
+        file[63] = 99
+        try file.write(to: URL(filePath: state.folder.database))
+        #expect { try Store(writing: state.folder.database) } throws: { "\($0)".contains("another version of quintet") }
+        #expect { try Store(reading: state.folder.database) } throws: { "\($0)".contains("another version of quintet") }
+        try Data(repeating: 65, count: 10_000).write(to: URL(filePath: state.folder.database))
+        #expect { try Store(writing: state.folder.database) } throws: { "\($0)".contains("damaged") }
+    }
+
+    @Test func `a state folder has one coordinator`() throws {
+        let state = try TestState()
+        let lock = try state.folder.lock()
+        let id = ProcessInfo.processInfo.processIdentifier
+        #expect { try state.folder.lock() } throws: { "\($0)".contains("another coordinator (process \(id))") }
+        withExtendedLifetime(lock) {}
+    }
+
+    @Test func `the state folder is the given one, else the environment's`() {
+        #expect(StateFolder.chosen("x", environment: ["QUINTET_STATE": "y"]).path == "x")
+        #expect(StateFolder.chosen(nil, environment: ["QUINTET_STATE": "y", "HOME": "/h"]).path == "y")
+        #expect(StateFolder.chosen(nil, environment: ["XDG_STATE_HOME": "/s", "HOME": "/h"]).path == "/s/quintet")
+        #expect(StateFolder.chosen(nil, environment: ["HOME": "/h"]).path == "/h/.local/state/quintet")
+    }
+
+    @Test func `a token is good for so many keys, for the same key again, and not for ever`() throws {
+        let state = try TestState()
+        let store = try Store(writing: state.folder.database)
+        let token = JoinToken()
+        try store.addJoinToken(token, uses: 2, validUntilSeconds: 1000)
+        func decide(_ key: String, _ token: JoinToken = token, at seconds: Int64 = 10) throws -> EnrolmentDecision {
+            try store.decide(
+                EnrolmentRequest(tokenDigest: token.digest, keyDigest: SHA256.hash(key), address: "a"),
+                atSeconds: seconds
+            )
+        }
+        func isRefused(_ decision: EnrolmentDecision) -> Bool { if case .refuse = decision { true } else { false } }
+        let first = try decide("a")
+        #expect(!isRefused(first))
+        #expect(try decide("a") == first)
+        #expect(try decide("b") != first)
+        #expect(isRefused(try decide("c")))
+        #expect(try decide("a") == first)
+        #expect(isRefused(try decide("a", at: 1001)))
+        #expect(isRefused(try decide("a", JoinToken())))
+    }
+}

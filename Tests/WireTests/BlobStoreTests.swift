@@ -1,0 +1,132 @@
+import Digests
+import Foundation
+import Testing
+
+@testable import Wire
+
+/// A folder that is gone after the test.
+private final class Folder {
+    let path = FileManager.default.temporaryDirectory.appending(path: "wire-\(UUID().uuidString)").path
+
+    init() throws { try FileManager.default.createDirectory(atPath: self.path, withIntermediateDirectories: true) }
+
+    deinit { try? FileManager.default.removeItem(atPath: self.path) }
+}
+
+@Suite struct BlobStoreTests {
+    private let bytes = (0..<1000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+
+    private func chunk(_ range: Range<Int>, of bytes: [UInt8]? = nil, as digest: Digest? = nil) -> BlobChunk {
+        let all = bytes ?? self.bytes
+        return BlobChunk(
+            digest: digest ?? SHA256.hash(all),
+            offset: range.lowerBound,
+            totalBytes: all.count,
+            bytes: Array(all[range])
+        )
+    }
+
+    @Test func `a blob that comes in parts goes on where it stopped, in another store object too`() throws {
+        let folder = try Folder()
+        let digest = SHA256.hash(self.bytes)
+        #expect(try BlobStore(folder: folder.path).add(self.chunk(0..<400)) == 400)
+        let store = try BlobStore(folder: folder.path)
+        #expect(store.receivedBytes(of: digest) == 400 && !store.contains(digest))
+        // A part that is not the next one changes nothing, and says which is.
+        #expect(try store.add(self.chunk(500..<900)) == 400)
+        #expect(try store.add(self.chunk(0..<400)) == 400)
+        #expect(try store.add(self.chunk(400..<1000)) == nil)
+        #expect(store.contains(digest))
+        #expect(FileManager.default.contents(atPath: store.path(of: digest)) == Data(self.bytes))
+        #expect(try store.chunk(of: digest, offset: 990, count: 100).bytes == Array(self.bytes[990...]))
+        #expect(throws: BlobError.self) { try store.chunk(of: digest, offset: 1001, count: 1) }
+    }
+
+    @Test func `bytes that are not those of the digest never become a blob`() throws {
+        let folder = try Folder()
+        let store = try BlobStore(folder: folder.path)
+        let digest = SHA256.hash("something else")
+        #expect(throws: BlobError.self) { try store.add(self.chunk(0..<1000, as: digest)) }
+        #expect(!store.contains(digest) && store.receivedBytes(of: digest) == 0)
+    }
+
+    @Test func `a blob over the limit is refused before a byte is written`() throws {
+        let folder = try Folder()
+        let store = try BlobStore(folder: folder.path, blobBytesLimit: 999)
+        #expect(throws: BlobError.self) { try store.add(self.chunk(0..<1)) }
+        #expect(store.receivedBytes(of: SHA256.hash(self.bytes)) == 0)
+    }
+
+    @Test func `what nobody refers to is removed, and old parts with it`() throws {
+        let folder = try Folder()
+        let store = try BlobStore(folder: folder.path)
+        let other: [UInt8] = [1, 2, 3]
+        _ = try store.add(self.chunk(0..<1000))
+        _ = try store.add(self.chunk(0..<3, of: other))
+        _ = try store.add(self.chunk(0..<10, of: [UInt8](repeating: 9, count: 20)))
+        #expect(try store.removeAll(except: [SHA256.hash(other)]) == 1)
+        #expect(try store.all() == [SHA256.hash(other)])
+        let partial = SHA256.hash([UInt8](repeating: 9, count: 20))
+        #expect(store.receivedBytes(of: partial) == 10)
+        try store.removeAll(except: [SHA256.hash(other)], partialSeconds: -10)
+        #expect(store.receivedBytes(of: partial) == 0)
+    }
+
+    @Test func `a file is replaced whole or stays as it was`() throws {
+        let folder = try Folder()
+        let path = "\(folder.path)/file"
+        try DurableFile.write([1], to: path)
+        try DurableFile.write([2, 3], to: path)
+        #expect(FileManager.default.contents(atPath: path) == Data([2, 3]))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["file"])
+        #expect(throws: StorageError.self) { try DurableFile.write([4], to: "\(folder.path)/missing/file") }
+    }
+
+    @Test func `a folder has one lock, and its holder can be named`() throws {
+        let folder = try Folder()
+        let path = "\(folder.path)/lock"
+        var first = try FolderLock(file: path)
+        #expect(first != nil)
+        #expect(try FolderLock(file: path) == nil)
+        #expect(FolderLock.holder(of: path) == Int(ProcessInfo.processInfo.processIdentifier))
+        first = nil
+        #expect(try FolderLock(file: path) != nil)
+    }
+}
+
+@Suite struct FolderManifestTests {
+    private let digest = SHA256.hash("content")
+
+    @Test(arguments: ["../x", "/etc/passwd", "a/../b", "", ".", "a//b", "a/.hidden", "a\nb", "a/"])
+    func `names that lead out of the folder are refused`(name: String) {
+        #expect(throws: FolderManifestError.self) {
+            try FolderManifest(files: [.init(name: name, bytes: 1, digest: self.digest)])
+        }
+        #expect(throws: FolderManifestError.self) {
+            try FolderManifest(written: Array("\(self.digest) 1 \(name)\n".utf8))
+        }
+    }
+
+    @Test func `equal folders have equal digests, and the written form reads back`() throws {
+        let (first, second) = (try Folder(), try Folder())
+        for folder in [first, second] {
+            try FileManager.default.createDirectory(atPath: "\(folder.path)/sub", withIntermediateDirectories: true)
+            for (name, text) in [("b", "two"), ("a c", "one"), ("sub/d", "three")] {
+                try Data(text.utf8).write(to: URL(filePath: "\(folder.path)/\(name)"))
+            }
+        }
+        try Data().write(to: URL(filePath: "\(second.path)/.hidden"))
+        let manifest = try FolderManifest(folder: first.path)
+        #expect(manifest.files.map(\.name) == ["a c", "b", "sub/d"])
+        #expect(try FolderManifest(folder: second.path).digest == manifest.digest)
+        #expect(try FolderManifest(written: Array(manifest.written.utf8)) == manifest)
+        #expect(manifest.digest == SHA256.hash(manifest.written))
+        try Data("other".utf8).write(to: URL(filePath: "\(second.path)/b"))
+        #expect(try FolderManifest(folder: second.path).digest != manifest.digest)
+    }
+
+    @Test(arguments: ["", "x 1 a\n", "1 a\n"])
+    func `what is no manifest is refused`(text: String) {
+        #expect(throws: FolderManifestError.self) { try FolderManifest(written: Array(text.utf8)) }
+    }
+}
