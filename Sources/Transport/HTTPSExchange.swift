@@ -20,9 +20,15 @@ enum HTTPSExchange {
         do {
             return try await channel.executeThenClose { inbound, outbound in
                 _ = try await handshake.get()
-                // In one write: a server may answer the head and close before a second one is made.
-                try await outbound.write(contentsOf: [.head(self.head(address, headers)), .end(nil)])
                 var body = inbound.makeAsyncIterator()
+                do {
+                    // In one write: a server may answer the head and close before a second one is made.
+                    try await outbound.write(contentsOf: [.head(self.head(address, headers)), .end(nil)])
+                } catch let error as ChannelError {
+                    // The connection has ended; the reading side knows why.
+                    while try await body.next() != nil {}
+                    throw error
+                }
                 guard case .head(let head) = try await self.firstPart(&body) else {
                     throw HTTPSError("\(address.authority) answered nothing")
                 }
