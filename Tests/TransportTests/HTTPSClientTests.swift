@@ -157,7 +157,10 @@ struct HTTPSClientTests {
 
     @Test func `a silent server is left`() async throws {
         let error = await self.reason("/silent", client: self.client(idleSeconds: 0.3))
-        #expect(error?.description.contains("the server sent nothing for 0.3 s") == true, "\(String(describing: error))")
+        #expect(
+            error?.description.contains("the server sent nothing for 0.3 s") == true,
+            "\(String(describing: error))"
+        )
     }
 
     @Test func `a certificate for another host or of an unknown authority`() async throws {
