@@ -37,6 +37,7 @@ let package = Package(
 
         // Both towers stand on these.
         .target(name: "Digests", dependencies: ["COpenSSL"]),
+        .target(name: "Files"),
         .target(name: "Sweeps", dependencies: ["Digests", yams]),
 
         // The learning tower: one shard, no network.
@@ -49,22 +50,22 @@ let package = Package(
         .target(
             name: "Training",
             dependencies: [
-                "Adapters", "CZstd", "Digests", "Encoders", "Layers", "Sweeps", "Tasks", "Tensors",
+                "Adapters", "CZstd", "Digests", "Encoders", "Files", "Layers", "Sweeps", "Tasks", "Tensors",
                 "Tokenizers",
             ]
         ),
 
         // The cluster tower: shards as opaque work.
         .target(name: "Coordination", dependencies: ["Digests", "Sweeps"]),
-        .target(name: "Wire", dependencies: ["Coordination", "Digests", "Sweeps", nioCore]),
+        .target(name: "Wire", dependencies: ["Coordination", "Digests", "Files", "Sweeps", nioCore]),
         .target(name: "Transport", dependencies: ["COpenSSL", "Digests", "Wire", logging] + nio),
         .target(
             name: "CoordinatorShell",
-            dependencies: ["Coordination", "Digests", "Sweeps", "Transport", "Wire", database, logging]
+            dependencies: ["Coordination", "Digests", "Files", "Sweeps", "Transport", "Wire", database, logging]
         ),
         .target(
             name: "WorkerShell",
-            dependencies: ["Coordination", "Digests", "Sweeps", "Transport", "Wire", logging]
+            dependencies: ["Coordination", "Digests", "Files", "Sweeps", "Transport", "Wire", logging]
         ),
         .target(name: "Fetching", dependencies: ["Digests", "Transport"]),
 
@@ -73,7 +74,7 @@ let package = Package(
         .executableTarget(
             name: "quintet",
             dependencies: [
-                "CProcessor", "Coordination", "CoordinatorShell", "Digests", "Encoders", "Fetching",
+                "CProcessor", "Coordination", "CoordinatorShell", "Digests", "Encoders", "Fetching", "Files",
                 "Layers", "Reports",
                 "Sweeps", "Tasks", "Tensors", "Tokenizers", "Training", "Transport", "Wire", "WorkerShell",
                 argumentParser, logging,
@@ -135,11 +136,12 @@ let package = Package(
             name: "TransportTests",
             dependencies: ["Digests", "Transport", "Wire", logging] + nio
         ),
-        .testTarget(name: "WireTests", dependencies: ["Coordination", "Digests", "Sweeps", "Wire", nioCore]),
+        .testTarget(name: "WireTests", dependencies: ["Coordination", "Digests", "Files", "Sweeps", "Wire", nioCore]),
         .testTarget(
             name: "WorkerShellTests",
             dependencies: [
-                "Coordination", "CoordinatorShell", "Digests", "Sweeps", "Transport", "Wire", "WorkerShell", logging,
+                "Coordination", "CoordinatorShell", "Digests", "Files", "Sweeps", "Transport", "Wire", "WorkerShell",
+                logging,
             ]
         ),
     ]

@@ -112,18 +112,11 @@ public enum Outcome: Hashable, Codable, Sendable {
 public struct Checkpoints: Hashable, Codable, Sendable {
     /// What the next attempt goes on from.
     public var last: TrainerEvent.Checkpointed?
-    /// The best parameters when ``last`` was made: the two go together.
-    public var bestOfLast: TrainerEvent.Checkpointed?
-    /// The best parameters so far.
+    /// The scored parameters.
     public var best: TrainerEvent.Checkpointed?
 
-    public init(
-        last: TrainerEvent.Checkpointed? = nil,
-        bestOfLast: TrainerEvent.Checkpointed? = nil,
-        best: TrainerEvent.Checkpointed? = nil
-    ) {
+    public init(last: TrainerEvent.Checkpointed? = nil, best: TrainerEvent.Checkpointed? = nil) {
         self.last = last
-        self.bestOfLast = bestOfLast
         self.best = best
     }
 
@@ -135,7 +128,6 @@ public struct Checkpoints: Hashable, Codable, Sendable {
         case .last:
             guard checkpoint.step >= self.last?.step ?? 0, checkpoint != self.last else { return false }
             self.last = checkpoint
-            self.bestOfLast = self.best
         case .best:
             guard checkpoint.step >= self.best?.step ?? 0, checkpoint != self.best else { return false }
             self.best = checkpoint
@@ -145,6 +137,6 @@ public struct Checkpoints: Hashable, Codable, Sendable {
 
     /// The blobs that these checkpoints stand in.
     public var blobs: Set<Digest> {
-        Set([self.last, self.bestOfLast, self.best].compactMap { $0?.digest })
+        Set([self.last, self.best].compactMap { $0?.digest })
     }
 }

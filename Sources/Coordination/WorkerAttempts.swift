@@ -82,12 +82,11 @@ extension Worker {
         self.attempts[token]?.uploads = fixed + Self.withoutSuperseded(waiting + [checkpoint])
     }
 
-    /// A last checkpoint goes with the best one before it, so that of the best ones on its either side one is kept.
+    /// Of each kind the newest is of use.
     static func withoutSuperseded(_ uploads: [TrainerEvent.Checkpointed]) -> [TrainerEvent.Checkpointed] {
-        guard let last = uploads.lastIndex(where: { $0.kind == .last }) else { return uploads.suffix(1) }
-        let before = uploads[..<last].last { $0.kind == .best }
-        let after = uploads[(last + 1)...].last
-        return [before, uploads[last], after].compactMap { $0 }
+        uploads.indices.filter { index in
+            !uploads[(index + 1)...].contains { $0.kind == uploads[index].kind }
+        }.map { uploads[$0] }
     }
 
     mutating func end(_ token: LeaseToken, _ end: TrainerEnd) -> [Directive] {

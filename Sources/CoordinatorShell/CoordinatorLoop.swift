@@ -213,8 +213,7 @@ final class CoordinatorLoop: Sendable {
                 name: self.name(lease.key),
                 shard: shard,
                 checkpointSeconds: self.checkpointSeconds[lease.key] ?? 60,
-                last: checkpoints.last,
-                best: checkpoints.bestOfLast
+                last: checkpoints.last
             )
             state.links[worker]?.send(.grant(grant))
         case .revoke(let lease, let worker): state.links[worker]?.send(.revoke(lease))

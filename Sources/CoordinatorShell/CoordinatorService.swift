@@ -1,6 +1,7 @@
 public import Coordination
 public import Digests
 internal import Dispatch
+internal import Files
 internal import Foundation
 public import Logging
 public import Sweeps

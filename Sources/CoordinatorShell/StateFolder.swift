@@ -1,4 +1,4 @@
-public import Wire
+public import Files
 
 /// Where everything of a coordinator lives.
 ///

@@ -58,10 +58,10 @@ public struct EncoderConfiguration: Hashable, Sendable {
     /// - Throws: ``BackboneError`` naming what is missing, out of range or not supported.
     public init(folder: String) throws {
         let path = folder + "/config.json"
-        let file = try File(path: path, limitBytes: Self.fileLimitBytes)
+        let bytes = try File.contents(path: path, limitBytes: Self.fileLimitBytes)
         let object: [String: Any]
         do {
-            object = try JSONSerialization.jsonObject(with: Data(file.bytes)) as? [String: Any] ?? [:]
+            object = try JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] ?? [:]
         } catch {
             throw BackboneError(path: path, "not JSON: \(error.localizedDescription)")
         }

@@ -33,6 +33,15 @@ public final class File: @unchecked Sendable {
         self.bytes = UnsafeRawBufferPointer(start: memory, count: size)
     }
 
+    /// A copy of a whole file.
+    ///
+    /// - Throws: as ``init(path:limitBytes:)``.
+    public static func contents(path: String, limitBytes: Int) throws -> [UInt8] {
+        let file = try File(path: path, limitBytes: limitBytes)
+        // The mapping goes with the last use of the file, not with that of its bytes.
+        return withExtendedLifetime(file) { [UInt8](file.bytes) }
+    }
+
     deinit {
         if let base = self.bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: base), self.bytes.count) }
     }

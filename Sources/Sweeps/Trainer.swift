@@ -11,10 +11,8 @@ public struct TrainerOrder: Hashable, Codable, Sendable {
     public var dataFolder: String
     public var threads: Int
     public var checkpointSeconds: Double
-    /// A checkpoint (container file) to go on from.
+    /// A checkpoint (container file) to go on from; it holds all that the run needs.
     public var resume: String?
-    /// The best parameters so far (container file), which go with ``resume`` where the shard keeps the best.
-    public var resumeBest: String?
 
     public init(
         shard: Shard,
@@ -22,8 +20,7 @@ public struct TrainerOrder: Hashable, Codable, Sendable {
         dataFolder: String,
         threads: Int,
         checkpointSeconds: Double,
-        resume: String? = nil,
-        resumeBest: String? = nil
+        resume: String? = nil
     ) {
         self.shard = shard
         self.backboneFolder = backboneFolder
@@ -31,7 +28,6 @@ public struct TrainerOrder: Hashable, Codable, Sendable {
         self.threads = threads
         self.checkpointSeconds = checkpointSeconds
         self.resume = resume
-        self.resumeBest = resumeBest
     }
 }
 

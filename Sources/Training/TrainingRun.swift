@@ -110,9 +110,10 @@ public final class TrainingRun {
     }
 
     private func resume(from path: String) throws {
+        let limit = CheckpointFile.limitBytes(self.model.store)
         let raw = try CheckpointContainer.unpack(
-            try self.folder.read(path),
-            limitBytes: CheckpointFile.limitBytes(self.model.store)
+            try File.contents(path: path, limitBytes: limit),
+            limitBytes: limit
         )
         self.state = try CheckpointFile.read(
             raw,

@@ -1,4 +1,5 @@
 public import Digests
+public import Files
 
 #if canImport(Glibc)
     import Glibc

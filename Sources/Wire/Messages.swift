@@ -177,22 +177,19 @@ public struct Grant: Hashable, Codable, Sendable {
     public var checkpointSeconds: Double
     /// What to go on from.
     public var last: TrainerEvent.Checkpointed?
-    public var best: TrainerEvent.Checkpointed?
 
     public init(
         lease: Lease,
         name: String,
         shard: Shard,
         checkpointSeconds: Double,
-        last: TrainerEvent.Checkpointed?,
-        best: TrainerEvent.Checkpointed?
+        last: TrainerEvent.Checkpointed?
     ) {
         self.lease = lease
         self.name = name
         self.shard = shard
         self.checkpointSeconds = checkpointSeconds
         self.last = last
-        self.best = best
     }
 }
 

@@ -1,5 +1,5 @@
+internal import Files
 internal import Foundation
-internal import Wire
 
 #if canImport(Glibc)
     import Glibc

@@ -1,6 +1,7 @@
 public import Digests
+public import Files
 internal import Foundation
-public import Wire
+internal import Wire
 
 /// Backbones and data on this machine, by the digest of their folder's manifest. Shared by all workers of a user.
 ///

@@ -1,5 +1,6 @@
 internal import Coordination
 internal import Digests
+internal import Files
 internal import Foundation
 internal import Sweeps
 internal import Synchronization
@@ -72,8 +73,7 @@ final class Preparations: Sendable {
             dataFolder: try await self.folder(grant.shard.data),
             threads: self.options.threads,
             checkpointSeconds: grant.checkpointSeconds,
-            resume: try await self.checkpoint(grant.last, in: folder),
-            resumeBest: try await self.checkpoint(grant.last == nil ? nil : grant.best, in: folder)
+            resume: try await self.checkpoint(grant.last, in: folder)
         )
     }
 

@@ -1,6 +1,6 @@
+public import Files
 internal import Foundation
 internal import Synchronization
-public import Wire
 
 /// A child process that is listened to, on a thread of its own, until it has ended.
 public final class ProcessRun: Sendable {

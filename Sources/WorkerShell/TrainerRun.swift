@@ -1,5 +1,6 @@
 internal import Coordination
 internal import Digests
+internal import Files
 internal import Foundation
 internal import Sweeps
 internal import Synchronization

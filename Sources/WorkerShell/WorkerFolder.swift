@@ -1,8 +1,9 @@
 internal import Coordination
 internal import Digests
+public import Files
 internal import Foundation
 internal import Sweeps
-public import Wire
+internal import Wire
 
 /// Where a worker keeps what must outlive its process.
 ///

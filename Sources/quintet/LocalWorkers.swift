@@ -1,4 +1,5 @@
 import CoordinatorShell
+import Files
 import Foundation
 import Synchronization
 import Transport

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Coordination
 import CoordinatorShell
+import Files
 import Foundation
 import Logging
 import Reports

@@ -2,6 +2,7 @@ import ArgumentParser
 import CProcessor
 import Digests
 import Encoders
+import Files
 import Foundation
 import Sweeps
 import Synchronization
@@ -151,6 +152,7 @@ struct Train: ParsableCommand {
     private static func kind(of error: any Error) -> FailureKind {
         switch error {
         case let failure as TrainingFailure: failure.kind
+        case let failure as StorageError: [ENOSPC, EDQUOT, EFBIG].contains(failure.code) ? .diskFull : .other
         case is BackboneError, is TaskFileError, is TokenizerError, is InvalidSettings, is InvalidSetting,
             is UnknownName,
             is CheckpointError, is FolderManifestError, is ValidationError:

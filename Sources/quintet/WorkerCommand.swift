@@ -3,6 +3,7 @@ import Coordination
 import CoordinatorShell
 import Digests
 import Fetching
+import Files
 import Foundation
 import Logging
 import Transport

@@ -289,9 +289,7 @@ struct ClusterSimulation {
         case .grant(let lease, let worker, let checkpoints):
             precondition(self.disk.shards[lease.key]?.checkpoints == checkpoints, "a grant from what is not durable")
             precondition(
-                [checkpoints.last, checkpoints.bestOfLast].allSatisfy {
-                    $0.map { self.disk.blobs.contains($0.digest) } ?? true
-                }
+                checkpoints.last.map { self.disk.blobs.contains($0.digest) } ?? true
             )
             if checkpoints.last != nil { self.seen["resumed from a checkpoint", default: 0] += 1 }
             self.sendDown(.grant(lease, checkpoints), to: worker)

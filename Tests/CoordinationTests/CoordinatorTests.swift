@@ -116,8 +116,7 @@ import Testing
         _ = coordinator.handle(.handedBack("a", lease), at: at(3))
         #expect(coordinator.failures(of: lease.key) == Coordinator.Failures())
         let directives = coordinator.handle(.workerJoined("b", slots: 1, holding: []), at: at(4))
-        // The best one goes with the last one that it stood beside, not with a later one.
-        let expected = Checkpoints(last: last, bestOfLast: best, best: newer)
+        let expected = Checkpoints(last: last, best: newer)
         #expect(directives.contains { if case .grant(_, "b", expected) = $0 { true } else { false } })
     }
 

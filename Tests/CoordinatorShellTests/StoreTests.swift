@@ -118,7 +118,6 @@ func testCheckpoint(_ kind: TrainerEvent.Checkpointed.Kind, _ step: Int) -> Trai
         }
         let checkpoints = Checkpoints(
             last: testCheckpoint(.last, 5),
-            bestOfLast: testCheckpoint(.best, 4),
             best: testCheckpoint(.best, 4)
         )
         var failures = Coordinator.Failures()

@@ -1,7 +1,7 @@
+import Files
 import Foundation
 import Synchronization
 import Testing
-import Wire
 
 @testable import WorkerShell
 

@@ -71,7 +71,7 @@ public enum DurableFile {
         }
     }
 
-    static func writeAll(_ bytes: [UInt8], to descriptor: Int32, path: String) throws(StorageError) {
+    public static func writeAll(_ bytes: [UInt8], to descriptor: Int32, path: String) throws(StorageError) {
         var offset = 0
         while offset < bytes.count {
             let count = bytes.withUnsafeBytes {
@@ -83,7 +83,7 @@ public enum DurableFile {
         }
     }
 
-    static func sync(_ descriptor: Int32, path: String) throws(StorageError) {
+    public static func sync(_ descriptor: Int32, path: String) throws(StorageError) {
         guard fsync(descriptor) == 0 else { throw StorageError("write", path) }
     }
 
