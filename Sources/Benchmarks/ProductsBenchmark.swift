@@ -17,6 +17,10 @@ struct ProductsBenchmark: ParsableCommand {
         (1024, 384, 8), (1024, 768, 8),
     ]
 
+    func validate() throws {
+        if self.threads < 1 { throw ValidationError("--threads is \(self.threads); give at least 1.") }
+    }
+
     func run() {
         print("OpenBLAS on one thread: \(BLAS.useOneThread()); \(BLAS.kernelClass)")
         print(

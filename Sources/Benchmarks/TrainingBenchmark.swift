@@ -4,7 +4,8 @@ import Foundation
 /// Training beside PyTorch, HF transformers and PEFT: MiniLM, LoRA of rank 8 on all six linear layers, RTE, batch 32.
 ///
 /// Whole processes of 30 and of 90 steps are timed from outside, both sides in turn; the difference is what 60 steps
-/// take, without start-up, reading and the one evaluation. Peak memory is the system's figure for the longer process.
+/// take, without start-up, reading and the one evaluation. Every round has its own seed, since the two sides draw other
+/// batches: over a few seeds their tokens are alike. Peak memory is the system's figure for the longer process.
 struct TrainingBenchmark: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "training",
@@ -32,13 +33,20 @@ struct TrainingBenchmark: ParsableCommand {
     private static let steps = (few: 30, many: 90)
     private static let batch = 32
 
+    func validate() throws {
+        if self.rounds < 1 { throw ValidationError("--rounds is \(self.rounds); give at least 1.") }
+        if self.threads < 1 { throw ValidationError("--threads is \(self.threads); give at least 1.") }
+    }
+
     func run() throws {
         var sides = [Side(name: "quintet", command: self.quintetCommand)]
-        if let python { sides.append(Side(name: "PyTorch + PEFT", command: { self.pythonCommand(python, steps: $0) })) }
+        if let python {
+            sides.append(Side(name: "PyTorch + PEFT", command: { self.pythonCommand(python, steps: $0, seed: $1) }))
+        }
         for round in 1...self.rounds {
             for index in sides.indices {
-                let few = try Process.measure(sides[index].command(Self.steps.few))
-                let many = try Process.measure(sides[index].command(Self.steps.many))
+                let few = try Process.measure(sides[index].command(Self.steps.few, round - 1))
+                let many = try Process.measure(sides[index].command(Self.steps.many, round - 1))
                 let samples = Double((Self.steps.many - Self.steps.few) * Self.batch)
                 sides[index].samplesPerSecond.append(samples / (many.seconds - few.seconds))
                 sides[index].peakBytes.append(Double(many.peakBytes))
@@ -58,7 +66,7 @@ struct TrainingBenchmark: ParsableCommand {
 
     private struct Side {
         let name: String
-        let command: (_ steps: Int) -> [String]
+        let command: (_ steps: Int, _ seed: Int) -> [String]
         var samplesPerSecond: [Double] = []
         var peakBytes: [Double] = []
 
@@ -71,24 +79,26 @@ struct TrainingBenchmark: ParsableCommand {
         }
     }
 
-    private func quintetCommand(steps: Int) -> [String] {
+    private func quintetCommand(steps: Int, seed: Int) -> [String] {
         let beside = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "quintet").path
         let folder = FileManager.default.temporaryDirectory.path + "/quintet-benchmark"
         return [
             self.quintet ?? beside, "train", "--backbone", self.backbone, "--data", self.data, "--task", "rte",
             "--method",
-            "lora", "--seed", "0", "--threads", String(self.threads), "--set", "maximumSteps=\(steps)", "--set",
+            "lora", "--seed", String(seed), "--threads", String(self.threads), "--set", "maximumSteps=\(steps)",
+            "--set",
             "learningRate=5e-4", "--set", "batchSize=\(Self.batch)", "--set", "maximumLength=128", "--set",
             "evaluationExamples=1", "--into", folder,
         ]
     }
 
-    private func pythonCommand(_ python: String, steps: Int) -> [String] {
+    private func pythonCommand(_ python: String, steps: Int, seed: Int) -> [String] {
         let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "reference/minilm_lora.py")
             .path
         return [
             python, script, "--backbone", self.backbone, "--data", self.data, "--task", "RTE", "--steps", String(steps),
-            "--batch", String(Self.batch), "--max-length", "128", "--threads", String(self.threads),
+            "--batch", String(Self.batch), "--max-length", "128", "--threads", String(self.threads), "--seed",
+            String(seed),
         ]
     }
 }

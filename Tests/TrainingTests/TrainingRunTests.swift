@@ -69,7 +69,7 @@ final class SmallShard {
     }
 
     /// Trains, and stops whenever the number of steps done in this process is in `stops`, to go on in a new run.
-    func train(_ order: TrainerOrder, stopsAfter stops: [Int] = [], name: String) throws -> (
+    func train(_ order: TrainerOrder, stopsAfter stops: [Int] = [], initial: String? = nil, name: String) throws -> (
         ShardResult, [TrainerEvent]
     ) {
         var (order, events, stops) = (order, [TrainerEvent](), stops[...])
@@ -81,6 +81,7 @@ final class SmallShard {
             let run = try TrainingRun(
                 order,
                 folder: folder,
+                initial: initial,
                 environment: environment,
                 emit: { event in
                     if case .step = event { steps.withLock { $0 += 1 } }
@@ -157,6 +158,33 @@ struct TestFailure: Error {
             name: "run"
         )
         #expect(result.scored.metrics[.accuracy] ?? 0 > 0.8)
+    }
+
+    /// Goal: `initial` brings every trainable parameter, under our names and under PEFT's.
+    /// Method: a run with learning rate 0 ends with the parameters that it started from.
+    @Test func `training starts from a saved adapter and head`() throws {
+        let shard = try SmallShard()
+        _ = try shard.train(shard.order(method: "lora"), name: "first")
+        let first = try Safetensors(path: shard.folder + "/first/parameters.safetensors")
+        var foreign = SafetensorsWriter()
+        for (name, tensor) in first.tensors {
+            foreign.add("base_model.model.bert." + name, shape: tensor.shape, try first.floats(name))
+        }
+        let adapter = shard.folder + "/adapter"
+        try FileManager.default.createDirectory(atPath: adapter, withIntermediateDirectories: true)
+        try Data(try foreign.bytes()).write(to: URL(filePath: adapter + "/adapter_model.safetensors"))
+        let still: Settings = ["learningRate": .number(0), "maximumSteps": .integer(2)]
+        for (name, initial) in [("own", shard.folder + "/first"), ("foreign", adapter)] {
+            _ = try shard.train(shard.order(method: "lora", seed: 5, still), initial: initial, name: name)
+            let second = try Safetensors(path: shard.folder + "/\(name)/parameters.safetensors")
+            #expect(Set(second.tensors.keys) == Set(first.tensors.keys))
+            for tensor in first.tensors.keys {
+                #expect(try Array(second.floats(tensor)) == Array(first.floats(tensor)), "\(tensor)")
+            }
+        }
+        #expect(throws: BackboneError.self) {
+            try shard.train(shard.order(method: "bitfit"), initial: adapter, name: "other")
+        }
     }
 
     @Test func `a checkpoint of another shard is refused`() throws {
