@@ -82,7 +82,7 @@ let package = Package(
         ),
 
         // Beside the product.
-        .target(name: "TestSupport", dependencies: ["Tensors"]),
+        .target(name: "TestSupport", dependencies: ["Digests", "Sweeps", "Tensors"]),
         .executableTarget(
             name: "Benchmarks",
             dependencies: ["Tensors", argumentParser],
@@ -94,10 +94,10 @@ let package = Package(
             dependencies: ["Adapters", "Encoders", "Layers", "Sweeps", "Tensors"]
         ),
         .testTarget(name: "CProcessorTests", dependencies: ["CProcessor"]),
-        .testTarget(name: "CoordinationTests", dependencies: ["Coordination", "Digests", "Sweeps"]),
+        .testTarget(name: "CoordinationTests", dependencies: ["Coordination", "Digests", "Sweeps", "TestSupport"]),
         .testTarget(
             name: "CoordinatorShellTests",
-            dependencies: ["Coordination", "CoordinatorShell", "Digests", "Sweeps", "Transport", "Wire"]
+            dependencies: ["Coordination", "CoordinatorShell", "Digests", "Sweeps", "TestSupport", "Transport", "Wire"]
         ),
         .testTarget(name: "DigestsTests", dependencies: ["Digests"]),
         .testTarget(
@@ -136,11 +136,15 @@ let package = Package(
             name: "TransportTests",
             dependencies: ["Digests", "Transport", "Wire", logging] + nio
         ),
-        .testTarget(name: "WireTests", dependencies: ["Coordination", "Digests", "Files", "Sweeps", "Wire", nioCore]),
+        .testTarget(
+            name: "WireTests",
+            dependencies: ["Coordination", "Digests", "Files", "Sweeps", "TestSupport", "Wire", nioCore]
+        ),
         .testTarget(
             name: "WorkerShellTests",
             dependencies: [
-                "Coordination", "CoordinatorShell", "Digests", "Files", "Sweeps", "Transport", "Wire", "WorkerShell",
+                "Coordination", "CoordinatorShell", "Digests", "Files", "Sweeps", "TestSupport", "Transport", "Wire",
+                "WorkerShell",
                 logging,
             ]
         ),

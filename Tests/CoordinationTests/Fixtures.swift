@@ -1,6 +1,7 @@
 import Coordination
 import Digests
 import Sweeps
+import TestSupport
 
 /// SplitMix64: the seed is a run's only identity.
 struct SeededGenerator: RandomNumberGenerator {
@@ -34,38 +35,7 @@ func checkpoint(_ kind: TrainerEvent.Checkpointed.Kind, step: Int, of key: Shard
 
 /// A result that is a function of the shard alone, as a trainer's is.
 func shardResult(_ key: ShardKey) -> ShardResult {
-    let scored = Evaluation(
-        split: "validation",
-        step: 10,
-        epoch: 1,
-        loss: 0.5,
-        metrics: [.accuracy: 0.75],
-        runtimeSeconds: 1,
-        samples: 10,
-        steps: 1
-    )
-    return ShardResult(
-        key: key,
-        task: "rte",
-        method: "lora",
-        seed: 0,
-        splitProtocol: .fullDev,
-        scored: scored,
-        evaluations: [scored],
-        trainingLoss: 0.5,
-        steps: 10,
-        epochs: 1,
-        scoredStep: 10,
-        runtimeSeconds: 1,
-        samplesPerSecond: 1,
-        stepsPerSecond: 1,
-        peakMemoryBytes: 1,
-        trainableParametersInitial: 1,
-        trainableParametersFinal: 1,
-        headParameters: 1,
-        parametersDigest: key,
-        environment: Environment(processor: "p", kernelClass: "k", threads: 1, operatingSystem: "o", version: "v")
-    )
+    exampleResult(key: key)
 }
 
 func failure(

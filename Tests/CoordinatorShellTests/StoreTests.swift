@@ -2,6 +2,7 @@ import Coordination
 import Digests
 import Foundation
 import Sweeps
+import TestSupport
 import Testing
 import Wire
 
@@ -44,37 +45,13 @@ func testShards(_ grid: String = testGrid) throws -> [Shard] {
 }
 
 func testResult(_ shard: Shard) -> ShardResult {
-    let scored = Evaluation(
-        split: "validation",
-        step: 10,
-        epoch: 1,
-        loss: 0.1 + 0.2,
-        metrics: [.accuracy: 1.0 / 3],
-        runtimeSeconds: 1,
-        samples: 10,
-        steps: 1
-    )
-    return ShardResult(
+    exampleResult(
         key: shard.key,
         task: shard.task,
         method: shard.method,
         seed: shard.seed,
-        splitProtocol: .fullDev,
-        scored: scored,
-        evaluations: [scored],
-        trainingLoss: 0.5,
-        steps: 10,
-        epochs: 1,
-        scoredStep: 10,
-        runtimeSeconds: 1,
-        samplesPerSecond: 1,
-        stepsPerSecond: 1,
-        peakMemoryBytes: 1,
-        trainableParametersInitial: 1,
-        trainableParametersFinal: 1,
-        headParameters: 1,
-        parametersDigest: shard.key,
-        environment: Environment(processor: "p", kernelClass: "k", threads: 1, operatingSystem: "o", version: "v")
+        loss: 0.1 + 0.2,
+        accuracy: 1.0 / 3
     )
 }
 

@@ -2,6 +2,7 @@ import Coordination
 import Digests
 import NIOCore
 import Sweeps
+import TestSupport
 import Testing
 
 @testable import Wire
@@ -21,38 +22,7 @@ import Testing
     private static let chunk = BlobChunk(digest: key, offset: 5, totalBytes: 9, bytes: [1, 2, 3, 4])
 
     private static var result: ShardResult {
-        let scored = Evaluation(
-            split: "validation",
-            step: 10,
-            epoch: 1,
-            loss: 0.5,
-            metrics: [.accuracy: 0.1 + 0.2],
-            runtimeSeconds: 1,
-            samples: 10,
-            steps: 1
-        )
-        return ShardResult(
-            key: Self.key,
-            task: "rte",
-            method: "lora",
-            seed: 0,
-            splitProtocol: .fullDev,
-            scored: scored,
-            evaluations: [scored],
-            trainingLoss: 0.5,
-            steps: 10,
-            epochs: 1,
-            scoredStep: 10,
-            runtimeSeconds: 1,
-            samplesPerSecond: 1,
-            stepsPerSecond: 1,
-            peakMemoryBytes: 1,
-            trainableParametersInitial: 1,
-            trainableParametersFinal: 1,
-            headParameters: 1,
-            parametersDigest: Self.key,
-            environment: Environment(processor: "p", kernelClass: "k", threads: 1, operatingSystem: "o", version: "v")
-        )
+        exampleResult(key: Self.key, accuracy: 0.1 + 0.2)
     }
 
     private static let fromWorker: [WorkerMessage] = [

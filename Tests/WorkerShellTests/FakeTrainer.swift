@@ -1,6 +1,7 @@
 import Digests
 import Foundation
 import Sweeps
+import TestSupport
 import Wire
 
 /// A folder that is gone after the test, with a trainer in it that keeps the contract and trains nothing: a shell
@@ -67,37 +68,12 @@ final class TrainerFolder: Sendable {
     }
 
     static func result(_ shard: Shard) -> ShardResult {
-        let scored = Evaluation(
-            split: "validation",
-            step: 10,
-            epoch: 1,
-            loss: 0.5,
-            metrics: [.accuracy: Double(shard.seed) / 7],
-            runtimeSeconds: 1,
-            samples: 10,
-            steps: 1
-        )
-        return ShardResult(
+        exampleResult(
             key: shard.key,
             task: shard.task,
             method: shard.method,
             seed: shard.seed,
-            splitProtocol: .fullDev,
-            scored: scored,
-            evaluations: [scored],
-            trainingLoss: 0.5,
-            steps: 10,
-            epochs: 1,
-            scoredStep: 10,
-            runtimeSeconds: 1,
-            samplesPerSecond: 1,
-            stepsPerSecond: 1,
-            peakMemoryBytes: 1,
-            trainableParametersInitial: 1,
-            trainableParametersFinal: 1,
-            headParameters: 1,
-            parametersDigest: shard.key,
-            environment: Environment(processor: "p", kernelClass: "k", threads: 1, operatingSystem: "o", version: "v")
+            accuracy: Double(shard.seed) / 7
         )
     }
 
