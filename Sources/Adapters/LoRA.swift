@@ -63,7 +63,6 @@ struct LowRankUpdate: LinearAdapter {
     let b: Parameter
     let scale: Float
 
-    var parameters: [Parameter] { [self.a, self.b] }
     var savedColumns: Int { self.a.value.rows }
 
     func forward(_ x: MatrixView, saved: MutableMatrixView, addingTo y: MutableMatrixView) {

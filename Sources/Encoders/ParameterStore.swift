@@ -14,7 +14,6 @@ public struct ParameterDeclaration: Hashable, Sendable {
         /// The backbone's file, under the same name.
         case backbone
         case zeros
-        case ones
         /// Normal numbers of this deviation, by the seed.
         case normal(Double)
         /// Uniform numbers in ±bound, by the seed.
@@ -174,7 +173,6 @@ public final class ParameterStore {
         )
         switch declaration.source {
         case .zeros: flat.update(repeating: 0)
-        case .ones: flat.update(repeating: 1)
         case .normal(let deviation): stream.normal(deviation: deviation, into: flat)
         case .uniform(let bound): stream.uniform(bound: bound, into: flat)
         case .backbone: preconditionFailure("\(declaration.name) comes from the backbone's file")

@@ -90,8 +90,6 @@ public struct Linear: Sendable {
 ///
 /// The row-wise parts are called for slabs of rows, by several threads at once, and touch these rows only.
 public protocol LinearAdapter: Sendable {
-    /// The parameters, in the order in which they are stored.
-    var parameters: [Parameter] { get }
     /// Floats that the forward pass keeps for each token.
     var savedColumns: Int { get }
     /// Adds the adapter's part to `y` and keeps what the backward pass needs.
