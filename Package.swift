@@ -85,7 +85,7 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["Digests", "Sweeps", "Tensors"]),
         .executableTarget(
             name: "Benchmarks",
-            dependencies: ["Tensors", argumentParser],
+            dependencies: ["Sweeps", "Tasks", "Tensors", "Tokenizers", argumentParser],
             exclude: ["reference"]
         ),
 

@@ -6,6 +6,8 @@ struct Benchmarks: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "benchmarks",
         abstract: "Measures Quintet's speed; give a release build a quiet machine.",
-        subcommands: [TrainingBenchmark.self, ProductsBenchmark.self, KernelsBenchmark.self]
+        subcommands: [
+            TrainingBenchmark.self, ProductsBenchmark.self, KernelsBenchmark.self, TokenizerBenchmark.self,
+        ]
     )
 }

@@ -4,8 +4,10 @@ import Foundation
 /// Training beside PyTorch, HF transformers and PEFT: MiniLM, LoRA of rank 8 on all six linear layers, RTE, batch 32.
 ///
 /// Whole processes of 30 and of 90 steps are timed from outside, both sides in turn; the difference is what 60 steps
-/// take, without start-up, reading and the one evaluation. Every round has its own seed, since the two sides draw other
-/// batches: over a few seeds their tokens are alike. Peak memory is the system's figure for the longer process.
+/// take, without start-up, reading and the one evaluation. PyTorch runs twice: on shuffled batches, its Trainer's default
+/// and what Quintet trains on, and on batches of examples of like length, which pad less. Every round has its own seed,
+/// since the sides draw other batches: over a few seeds their tokens are alike. Peak memory is the system's figure for the
+/// longer process.
 struct TrainingBenchmark: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "training",
@@ -39,9 +41,17 @@ struct TrainingBenchmark: ParsableCommand {
     }
 
     func run() throws {
-        var sides = [Side(name: "quintet", command: self.quintetCommand)]
+        let folder = FileManager.default.temporaryDirectory.path + "/quintet-benchmark-\(getpid())"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        var sides = [Side(name: "quintet") { self.quintetCommand(into: folder, steps: $0, seed: $1) }]
         if let python {
-            sides.append(Side(name: "PyTorch + PEFT", command: { self.pythonCommand(python, steps: $0, seed: $1) }))
+            for order in ["shuffled", "grouped"] {
+                sides.append(
+                    Side(name: "PyTorch + PEFT, \(order)") {
+                        self.pythonCommand(python, order: order, steps: $0, seed: $1)
+                    }
+                )
+            }
         }
         for round in 1...self.rounds {
             for index in sides.indices {
@@ -57,10 +67,10 @@ struct TrainingBenchmark: ParsableCommand {
         }
         print("\nmedians of \(self.rounds) rounds, \(self.threads) threads")
         for side in sides { print(side.summary) }
-        if sides.count == 2 {
-            let speed = median(sides[0].samplesPerSecond) / median(sides[1].samplesPerSecond)
-            let memory = median(sides[0].peakBytes) / median(sides[1].peakBytes)
-            print("quintet / PyTorch: speed\(aligned(speed, digits: 2)), peak memory\(aligned(memory, digits: 2))")
+        for side in sides.dropFirst() {
+            let speed = median(sides[0].samplesPerSecond) / median(side.samplesPerSecond)
+            let memory = median(sides[0].peakBytes) / median(side.peakBytes)
+            print("quintet / \(side.name): speed\(aligned(speed, digits: 2)), memory\(aligned(memory, digits: 2))")
         }
     }
 
@@ -70,35 +80,37 @@ struct TrainingBenchmark: ParsableCommand {
         var samplesPerSecond: [Double] = []
         var peakBytes: [Double] = []
 
+        init(name: String, command: @escaping (_ steps: Int, _ seed: Int) -> [String]) {
+            self.name = name
+            self.command = command
+        }
+
         var lastRound: String { self.line(self.samplesPerSecond.suffix(1), self.peakBytes.suffix(1)) }
         var summary: String { self.line(self.samplesPerSecond[...], self.peakBytes[...]) }
 
         private func line(_ speeds: ArraySlice<Double>, _ bytes: ArraySlice<Double>) -> String {
-            self.name.padded(16) + aligned(median(Array(speeds))) + " samples/s"
+            self.name.padded(25) + aligned(median(Array(speeds))) + " samples/s"
                 + aligned(median(Array(bytes)) / 1048576, digits: 0) + " MiB peak"
         }
     }
 
-    private func quintetCommand(steps: Int, seed: Int) -> [String] {
+    private func quintetCommand(into folder: String, steps: Int, seed: Int) -> [String] {
         let beside = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "quintet").path
-        let folder = FileManager.default.temporaryDirectory.path + "/quintet-benchmark"
         return [
             self.quintet ?? beside, "train", "--backbone", self.backbone, "--data", self.data, "--task", "rte",
-            "--method",
-            "lora", "--seed", String(seed), "--threads", String(self.threads), "--set", "maximumSteps=\(steps)",
-            "--set",
-            "learningRate=5e-4", "--set", "batchSize=\(Self.batch)", "--set", "maximumLength=128", "--set",
-            "evaluationExamples=1", "--into", folder,
+            "--method", "lora", "--seed", String(seed), "--threads", String(self.threads),
+            "--set", "maximumSteps=\(steps)", "--set", "learningRate=5e-4", "--set", "batchSize=\(Self.batch)",
+            "--set", "maximumLength=128", "--set", "evaluationExamples=1", "--into", folder,
         ]
     }
 
-    private func pythonCommand(_ python: String, steps: Int, seed: Int) -> [String] {
+    private func pythonCommand(_ python: String, order: String, steps: Int, seed: Int) -> [String] {
         let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "reference/minilm_lora.py")
             .path
         return [
             python, script, "--backbone", self.backbone, "--data", self.data, "--task", "RTE", "--steps", String(steps),
             "--batch", String(Self.batch), "--max-length", "128", "--threads", String(self.threads), "--seed",
-            String(seed),
+            String(seed), "--order", order,
         ]
     }
 }

@@ -55,8 +55,8 @@ struct Block {
         let attentionOutput: Linear.Saved
         let attentionNorm: LayerNorm.Saved
         let intermediate: Linear.Saved
-        /// Before the activation.
-        let inner: MatrixView
+        /// The activation's derivative.
+        let slope: MatrixView
         let output: Linear.Saved
         let outputNorm: LayerNorm.Saved
         let dropouts: (RowDropout?, RowDropout?)
@@ -113,7 +113,7 @@ struct Block {
         let width = self.intermediate.weight.value.rows
         let (inner, activated) = (arena.matrix(rows: rows, columns: width), arena.matrix(rows: rows, columns: width))
         let intermediateSaved = self.intermediate.forward(a.view, into: inner, pass: pass) { rows in
-            for row in rows { Elementwise.gelu(inner.view[row], into: activated[row]) }
+            for row in rows { Elementwise.gelu(inner[row], into: activated[row]) }
         }
 
         let outputSum = arena.matrix(rows: rows, columns: hidden)
@@ -131,7 +131,7 @@ struct Block {
             attentionOutput: attentionOutputSaved,
             attentionNorm: attentionNormSaved,
             intermediate: intermediateSaved,
-            inner: inner.view,
+            slope: inner.view,
             output: outputSaved,
             outputNorm: outputNormSaved,
             dropouts: dropouts
@@ -169,9 +169,9 @@ struct Block {
             term: dOutput,
             pass: pass
         )
-        let dInner = matrix(rows, saved.inner.columns)
+        let dInner = matrix(rows, saved.slope.columns)
         self.output.backward(dOutput.view, saved: saved.output, dx: dInner, pass: pass) { rows in
-            for row in rows { Elementwise.geluBackward(saved.inner[row], dy: dInner[row]) }
+            for row in rows { Elementwise.multiply(saved.slope[row], into: dInner[row]) }
         }
         self.intermediate.backward(dInner.view, saved: saved.intermediate, dx: da, adding: true, pass: pass)
 

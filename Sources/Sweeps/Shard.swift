@@ -2,7 +2,7 @@ public import Digests
 
 /// Raised whenever the same shard may give other bits than before; part of every shard's key, so that results
 /// of different numerics never mix. A test pins the digest of a tiny shard and fails until this is raised.
-public let numericsVersion = 1
+public let numericsVersion = 2
 
 /// The key of a shard: what its result is filed under.
 public typealias ShardKey = Digest
@@ -34,16 +34,46 @@ public struct Shard: Hashable, Codable, Sendable {
 
     /// SHA-256 of the shard as canonical JSON.
     public var key: ShardKey {
-        let canonical = CanonicalJSON.object([
+        SHA256.hash(CanonicalJSON.object(self.parts.merging(["seed": .integer(self.seed)]) { $1 }).written)
+    }
+
+    /// The same without the seed: shards that share it are one entry of a table.
+    public var cellDigest: Digest { SHA256.hash(CanonicalJSON.object(self.parts).written) }
+
+    private var parts: [String: CanonicalJSON] {
+        [
             "schema": .integer(1),
             "backbone": .text(self.backbone.description),
             "data": .text(self.data.description),
             "task": .text(self.task),
             "method": .text(self.method),
             "settings": .object(self.settings.mapValues(CanonicalJSON.init)),
-            "seed": .integer(self.seed),
             "numerics": .integer(self.numerics),
-        ])
-        return SHA256.hash(canonical.written)
+        ]
+    }
+}
+
+extension Shard {
+    /// The parts of the key that differ, each with both values: why the one runs although the other has a result.
+    public func differences(from other: Shard) -> [String] {
+        func part(_ name: String, _ mine: some CustomStringConvertible, _ theirs: some CustomStringConvertible)
+            -> String?
+        {
+            mine.description == theirs.description ? nil : "\(name): \(theirs) → \(mine)"
+        }
+        let settings = Set(self.settings.keys).union(other.settings.keys).sorted().map { name in
+            part(name, Self.text(self.settings[name]), Self.text(other.settings[name]))
+        }
+        return
+            ([
+                part("backbone files", self.backbone.short, other.backbone.short),
+                part("data files", self.data.short, other.data.short), part("task", self.task, other.task),
+                part("method", self.method, other.method), part("seed", self.seed, other.seed),
+                part("numerics version", self.numerics, other.numerics),
+            ] + settings).compactMap { $0 }
+    }
+
+    private static func text(_ value: SettingValue?) -> String {
+        value.map { CanonicalJSON($0).written } ?? "none"
     }
 }

@@ -50,13 +50,23 @@ public enum TrainerEvent: Hashable, Sendable {
         public var steps: Int
         public var trainableParameters: Int
         public var kernelClass: String
+        /// Tensors of the backbone's file that fine-tuning does not use, where there are any.
+        public var skippedTensors: [String]?
 
-        public init(key: ShardKey, step: Int, steps: Int, trainableParameters: Int, kernelClass: String) {
+        public init(
+            key: ShardKey,
+            step: Int,
+            steps: Int,
+            trainableParameters: Int,
+            kernelClass: String,
+            skippedTensors: [String]? = nil
+        ) {
             self.key = key
             self.step = step
             self.steps = steps
             self.trainableParameters = trainableParameters
             self.kernelClass = kernelClass
+            self.skippedTensors = skippedTensors
         }
     }
 

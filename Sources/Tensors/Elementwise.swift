@@ -42,20 +42,15 @@ func normal(_ x: Float) -> (distribution: Float, density: Float) {
 
 /// Kernels over rows and whole buffers.
 public enum Elementwise {
-    /// `y = gelu(x) = x Φ(x)`, the erf form (Hendrycks & Gimpel 2016, arXiv:1606.08415).
+    /// `y = gelu(x) = x Φ(x)`, the erf form (Hendrycks & Gimpel 2016, arXiv:1606.08415), while `x` becomes
+    /// `gelu'(x) = Φ(x) + x φ(x)`: all that the backward pass needs, and both come from one exponential.
     @inline(never)
-    public static func gelu(_ x: UnsafeBufferPointer<Float>, into y: UnsafeMutableBufferPointer<Float>) {
+    public static func gelu(_ x: UnsafeMutableBufferPointer<Float>, into y: UnsafeMutableBufferPointer<Float>) {
         precondition(x.count == y.count)
-        for i in x.indices { y[i] = x[i] * normal(x[i]).distribution }
-    }
-
-    /// `dy` becomes `dy · gelu'(x)`, with `gelu'(x) = Φ(x) + x φ(x)`.
-    @inline(never)
-    public static func geluBackward(_ x: UnsafeBufferPointer<Float>, dy: UnsafeMutableBufferPointer<Float>) {
-        precondition(x.count == dy.count)
         for i in x.indices {
             let (distribution, density) = normal(x[i])
-            dy[i] = dy[i] * distribution.addingProduct(x[i], density)
+            y[i] = x[i] * distribution
+            x[i] = distribution.addingProduct(x[i], density)
         }
     }
 

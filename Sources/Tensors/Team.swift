@@ -58,11 +58,11 @@ public struct Slabs: Sendable {
     private let unit: Int
     public let count: Int
 
-    /// Rows in units of 16: each slab packs the other factor anew, so there are no more than four threads need.
+    /// Rows in units of 16, in slabs of about 512: each packs the other factor anew.
     public init(rows: Int) {
         self.total = rows
         self.unit = 16
-        self.count = rows < 32 ? 1 : rows < 384 ? 2 : 4 * max(1, (rows + 1023) / 2048)
+        self.count = rows < 32 ? 1 : 2 * max(1, (rows + 512) / 1024)
     }
 
     /// Columns in units of 16 floats, a cache line.

@@ -39,7 +39,7 @@ struct LabelledBatch {
         return result
     }
 
-    private static let tokenBudget = 1024
+    static let tokenBudget = 2048
 
     var classes: [Int] {
         self.labels.map { label in

@@ -136,7 +136,8 @@ public final class TrainingRun {
                     step: self.state.step,
                     steps: self.schedule.steps,
                     trainableParameters: self.model.store.values.columns,
-                    kernelClass: self.environment.kernelClass
+                    kernelClass: self.environment.kernelClass,
+                    skippedTensors: self.model.skipped.isEmpty ? nil : self.model.skipped
                 )
             )
         )

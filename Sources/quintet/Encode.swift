@@ -64,11 +64,15 @@ struct Encode: ParsableCommand {
         guard BLAS.useOneThread() else {
             throw ValidationError("OpenBLAS does not keep to one thread; set OPENBLAS_NUM_THREADS=1.")
         }
-        let store = try ParameterStore(
-            configuration.declarations { _ in false },
-            backbone: try BackboneWeights(folder: self.backbone),
-            seed: 0
+        let (declarations, weights) = (
+            configuration.declarations { _ in false }, try BackboneWeights(folder: self.backbone)
         )
+        let skipped = try weights.check(against: declarations)
+        if !skipped.isEmpty {
+            let line = "not used of the backbone's file: \(skipped.joined(separator: ", "))\n"
+            FileHandle.standardError.write(Data(line.utf8))
+        }
+        let store = try ParameterStore(declarations, backbone: weights, seed: 0)
         let encodings = texts.map { tokenizer.encode($0.first, $0.second, maximumLength: maximumLength) }
         let bytes = try self.encode(encodings, BERTEncoder(configuration, store: store))
         try Data(bytes).write(to: URL(filePath: self.output), options: .atomic)
