@@ -6,15 +6,21 @@ public import Sweeps
 ///
 ///     queued ──grant──▶ leased ──result──▶ done
 ///      ▲  ▲               │  │
-///      │  └─── expiry ────┘  └──failure──▶ failed ──retry──▶ queued
+///      │  └─── expiry ────┘  └──failure──▶ failed, quarantined ──retry──▶ queued
 ///      └── hand back, failure with attempts left
+///
+/// Several sweeps share one coordinator; a shard that two of them have runs once, for both.
 public struct Coordinator: Sendable {
     /// What the shell tells.
     public enum Event: Hashable, Sendable {
-        /// Shards from the store or of a new sweep; those already known are left as they are.
-        case submitted([KnownShard])
+        /// A sweep from the store or a new one; of its shards those already known are left as they are.
+        case submitted(SweepTerms, [KnownShard])
+        /// A person pauses, cancels or weighs a sweep anew.
+        case sweepChanged(SweepTerms)
+        /// Shards that were given up get all their tries again.
+        case retryRequested([ShardKey])
         /// A worker said hello: after this the leases it does not hold are nobody's.
-        case workerJoined(WorkerName, slots: Int, holding: [Lease])
+        case workerJoined(WorkerName, Capacity, holding: [Lease])
         /// Its connection ended. Its leases run to their deadlines.
         case workerLost(WorkerName)
         /// Renews the leases it names. One that it leaves out runs to its deadline.
@@ -47,7 +53,15 @@ public struct Coordinator: Sendable {
         case discard(Digest)
         /// Nothing was heard of it for a lease's time.
         case disconnect(WorkerName)
-        /// Every shard is done or failed.
+        /// This shard had a result already: the second one must be the same, bit for bit.
+        case compare(Lease, by: WorkerName, ShardResult)
+        /// The worker failed shard after shard and gets none until then.
+        case suspended(WorkerName, seconds: Int, reason: String)
+        /// Every worker that is there is suspended, one of them for this reason.
+        case stalled(reason: String)
+        /// Every shard of this sweep is done or given up.
+        case sweepEnded(String)
+        /// Every shard of every sweep that is not cancelled is done or given up.
         case ended
         /// After ``Event/drainRequested``: no connected worker holds a lease.
         case drained
@@ -62,30 +76,21 @@ public struct Coordinator: Sendable {
         /// Need not be durable at once either.
         case released(Lease)
         case checkpoints(ShardKey, Checkpoints)
-        /// Failures so far, and whether the shard is given up.
-        case failed(ShardKey, Failures, isFinal: Bool)
+        /// Failures so far, and what they come to.
+        case failed(ShardKey, Failures, Verdict)
         /// - Parameter checkpoints: what is left of them: the best.
         case finished(Lease, by: WorkerName, ShardResult, checkpoints: Checkpoints)
-        /// A person gives a failed shard all its attempts again; written before a coordinator starts, never by one.
+        /// A shard that was given up has all its attempts again.
         case retried(ShardKey)
+        case sweep(SweepTerms)
 
         /// Whether later directives must wait until this is durable.
         public var isUrgent: Bool {
             switch self {
             case .granted, .released: false
-            case .checkpoints, .failed, .finished, .retried: true
+            case .checkpoints, .failed, .finished, .retried, .sweep: true
             }
         }
-    }
-
-    /// How often a shard went wrong, and how the last time.
-    public struct Failures: Hashable, Codable, Sendable {
-        public var experiment = 0
-        /// In a row: progress that was kept sets it back to 0.
-        public var infrastructure = 0
-        public var last: AttemptFailure?
-
-        public init() {}
     }
 
     /// A shard as the store knows it.
@@ -96,23 +101,31 @@ public struct Coordinator: Sendable {
             case leased(LeaseToken, to: WorkerName)
             case done
             case failed
+            case quarantined
         }
 
         public var key: ShardKey
         public var state: State
         public var checkpoints: Checkpoints
         public var failures: Failures
+        public var needs: Needs
+        /// What tells its cell from others: shards of one cell take alike long. Without it a shard has no twin.
+        public var cell: Digest?
 
         public init(
             key: ShardKey,
             state: State = .open,
             checkpoints: Checkpoints = Checkpoints(),
-            failures: Failures = Failures()
+            failures: Failures = Failures(),
+            needs: Needs = Needs(),
+            cell: Digest? = nil
         ) {
             self.key = key
             self.state = state
             self.checkpoints = checkpoints
             self.failures = failures
+            self.needs = needs
+            self.cell = cell
         }
     }
 
@@ -120,13 +133,26 @@ public struct Coordinator: Sendable {
     public struct Limits: Hashable, Sendable {
         /// How long a lease lives without being renewed.
         public var leaseSeconds = 30
-        /// Tries that a shard's own failures use up.
+        /// Tries that a shard's own failures use up, where one worker alone can take it.
         public var experimentAttempts = 3
         /// Losses in a row, without a new checkpoint, that a shard survives.
         public var infrastructureAttempts = 20
         /// The wait before the second try; doubled for each further one.
         public var retrySeconds = 1
         public var retrySecondsLimit = 60
+        /// Different shards in a row that a worker may fail before it is suspended.
+        public var suspensionFailures = 3
+        /// How long; doubled each time, until it has finished a shard.
+        public var suspensionSeconds = 60
+        public var suspensionSecondsLimit = 3600
+        /// A worker with less time left than this gets no lease: it could not reach a checkpoint.
+        public var shortestLeaseSeconds = 60
+        /// A shard is late when it takes so many times the median of its cell.
+        public var twinSlowness = 1.5
+        /// How many shards of a cell must be done, of all in it, before one of the rest is late.
+        public var twinDoneShare = 0.6
+        /// No shard is late before this.
+        public var twinSeconds = 60
 
         public init() {}
     }
@@ -135,12 +161,23 @@ public struct Coordinator: Sendable {
     public enum ShardState: Hashable, Sendable {
         /// Moved on by a worker with a free slot, not before `notBefore`.
         case queued(notBefore: Instant?)
-        /// Moved on by its worker's report or hand-back, else by the lease's deadline.
-        case leased(LeaseToken)
+        /// Moved on by its worker's report or hand-back, else by the lease's deadline. A late shard may have a twin.
+        case leased(LeaseToken, twin: LeaseToken? = nil)
         /// The end: a result is there.
         case done
-        /// Moved on by a person, who retries it with the next coordinator, or by a result that comes after all.
+        /// It would fail in the same way anywhere. Moved on by a person who retries it, or by a result that comes
+        /// after all.
         case failed
+        /// It failed on two workers alike, or too often. Moved on as ``failed``.
+        case quarantined
+
+        /// Whether nothing more happens of itself.
+        public var isOver: Bool {
+            switch self {
+            case .queued, .leased: false
+            case .done, .failed, .quarantined: true
+            }
+        }
     }
 
     struct Entry: Sendable {
@@ -148,6 +185,10 @@ public struct Coordinator: Sendable {
         var state: ShardState
         var checkpoints: Checkpoints
         var failures: Failures
+        let needs: Needs
+        let cell: Digest?
+        /// The sweeps that want it, by their places.
+        var sweeps: [Int]
         /// The highest token that was granted or adopted: lower ones never come alive again.
         var lastToken: LeaseToken?
     }
@@ -155,17 +196,13 @@ public struct Coordinator: Sendable {
     struct LiveLease: Sendable {
         let key: ShardKey
         let worker: WorkerName
+        /// Whose share it uses.
+        let sweep: Int
+        let grantedAt: Instant
+        /// Whether it began at the first step, as far as is known: only then does its time say how long a shard takes.
+        let isWhole: Bool
         var deadline: Instant
         var progress: AttemptProgress?
-    }
-
-    /// A connected worker.
-    struct Member: Sendable {
-        let slots: Int
-        var isDraining = false
-        /// Moved on by anything it says; when it passes, the worker is disconnected.
-        var deadline: Instant
-        var leases: Set<LeaseToken> = []
     }
 
     public let limits: Limits
@@ -174,35 +211,45 @@ public struct Coordinator: Sendable {
     var shards: [ShardKey: Entry] = [:]
     /// Shards in the order in which they were submitted.
     var order: [ShardKey] = []
-    var queue = PositionQueue()
+    var sweeps: [Sweep] = []
     /// Queued shards that wait for their time.
     var delayed: [Int: Instant] = [:]
     var leases: [LeaseToken: LiveLease] = [:]
     var members: [WorkerName: Member] = [:]
-    var unfinished = 0
+    /// What is remembered of workers, connected or not.
+    var records: [WorkerName: WorkerRecord] = [:]
+    var cells: [Digest: Cell] = [:]
     var isDraining = false
+    var isStallTold = false
     var announced: Directive?
+    /// Where back-off takes its jitter from.
+    private var jitter: UInt64
 
-    /// - Parameter epoch: higher than that of any coordinator before on the same store.
-    public init(epoch: UInt64, limits: Limits = Limits()) {
+    /// - Parameters:
+    ///   - epoch: higher than that of any coordinator before on the same store.
+    ///   - seed: of the jitter in waits; without one they are the same every time.
+    public init(epoch: UInt64, limits: Limits = Limits(), seed: UInt64 = 0) {
         self.epoch = epoch
         self.limits = limits
+        self.jitter = seed
     }
 
     public mutating func handle(_ event: Event, at now: Instant) -> [Directive] {
         self.hear(event, at: now)
         var directives: [Directive] = []
         switch event {
-        case .submitted(let shards): directives += self.submit(shards, at: now)
-        case .workerJoined(let worker, let slots, let holding):
-            directives += self.join(worker, slots: slots, holding: holding, at: now)
+        case .submitted(let terms, let shards): directives += self.submit(terms, shards, at: now)
+        case .sweepChanged(let terms): directives += self.change(terms)
+        case .retryRequested(let keys): directives += keys.flatMap { self.retry($0) }
+        case .workerJoined(let worker, let capacity, let holding):
+            directives += self.join(worker, capacity, holding: holding, at: now)
         case .workerLost(let worker): self.members[worker] = nil
         case .heartbeat(let worker, let holding): directives += self.renew(worker, holding: holding, at: now)
         case .workerDraining(let worker): self.members[worker]?.isDraining = true
         case .progressed(let worker, let lease, let progress): self.note(worker, lease, progress)
         case .checkpointed(let worker, let lease, let checkpoint): directives += self.keep(worker, lease, checkpoint)
         case .reported(let worker, let lease, .finished(let result, let best)):
-            directives += self.finish(worker, lease, result, best: best)
+            directives += self.finish(worker, lease, result, best: best, at: now)
         case .reported(let worker, let lease, .failed(let failure)):
             directives += self.fail(worker, lease, failure, at: now)
         case .handedBack(let worker, let lease): directives += self.takeBack(worker, lease)
@@ -211,10 +258,20 @@ public struct Coordinator: Sendable {
         }
         directives += self.expire(at: now)
         directives += self.grantQueued(at: now)
+        directives += self.grantTwins(at: now)
+        directives += self.announceStall(at: now)
         directives += self.announceEnd()
-        if let wake = self.earliestDeadline { directives.append(.wake(at: wake)) }
+        if let wake = self.earliestDeadline(after: now) { directives.append(.wake(at: wake)) }
         self.checkQuickInvariants()
         return directives
+    }
+
+    /// A number in 0..<1 from the injected seed (SplitMix64).
+    mutating func drawJitter() -> Double {
+        self.jitter &+= 0x9E37_79B9_7F4A_7C15
+        var bits = (self.jitter ^ (self.jitter >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        bits = (bits ^ (bits >> 27)) &* 0x94D0_49BB_1331_11EB
+        return Double((bits ^ (bits >> 31)) >> 11) * 0x1p-53
     }
 
     /// Whether a blob for this lease is worth storing: any attempt's may be, while its shard has no result.

@@ -26,7 +26,10 @@ extension Coordinator {
             return before.contains(checkpoint.digest) ? [accept] : [.discard(checkpoint.digest), accept]
         }
         // Work was kept: whatever was lost before, this shard moves on.
-        if checkpoint.kind == .last { entry.failures.infrastructure = 0 }
+        if checkpoint.kind == .last {
+            entry.failures.infrastructure = 0
+            entry.checkpoints.kernelClass = self.members[worker]?.capacity.kernelClass
+        }
         self.shards[lease.key] = entry
         let superseded = before.subtracting(entry.checkpoints.blobs).sorted()
         return [.record(.checkpoints(lease.key, entry.checkpoints)), accept] + superseded.map(Directive.discard)
@@ -37,27 +40,26 @@ extension Coordinator {
         _ worker: WorkerName,
         _ lease: Lease,
         _ result: ShardResult,
-        best: TrainerEvent.Checkpointed?
+        best: TrainerEvent.Checkpointed?,
+        at now: Instant
     ) -> [Directive] {
         let settle = Directive.settle(lease, with: worker)
-        guard var entry = self.shards[lease.key], entry.state != .done, result.key == lease.key,
-            self.mayHaveBeenGranted(lease.token)
-        else {
+        guard var entry = self.shards[lease.key], result.key == lease.key, self.mayHaveBeenGranted(lease.token) else {
             return (best.map { [.discard($0.digest)] } ?? []) + [settle]
         }
+        if entry.state == .done {
+            return (best.map { [.discard($0.digest)] } ?? []) + [.compare(lease, by: worker, result), settle]
+        }
+        self.praise(worker, for: entry, lease, at: now)
         var directives: [Directive] = []
         switch entry.state {
         case .queued:
             self.dequeue(lease.key)
-            self.unfinished -= 1
-        case .leased(let token):
-            let holder = self.leases[token]?.worker
-            self.release(token)
-            if token != lease.token, let holder {
-                directives.append(.revoke(Lease(token: token, key: lease.key), from: holder))
-            }
-            self.unfinished -= 1
-        case .failed: break
+            self.countOver(entry)
+        case .leased:
+            directives = self.revokeAll(of: lease.key, save: lease.token)
+            self.countOver(entry)
+        case .failed, .quarantined: break
         case .done: preconditionFailure("\(lease.key) has a result")
         }
         let before = entry.checkpoints.blobs
@@ -69,6 +71,28 @@ extension Coordinator {
             + directives + superseded.map(Directive.discard)
     }
 
+    /// A worker that finishes a shard is trusted again; what the shard took tells of the rest of its cell.
+    private mutating func praise(_ worker: WorkerName, for entry: Entry, _ lease: Lease, at now: Instant) {
+        let finished = (self.records[worker]?.finished ?? 0) + 1
+        self.records[worker] = WorkerRecord(finished: finished)
+        guard let cell = entry.cell else { return }
+        self.cells[cell]?.done += 1
+        if let live = self.leases[lease.token], live.isWhole {
+            self.cells[cell]?.milliseconds.append(now.milliseconds - live.grantedAt.milliseconds)
+        }
+    }
+
+    /// Ends every live lease of a shard and stops whoever runs it, save the one that has spoken.
+    mutating func revokeAll(of key: ShardKey, save spoken: LeaseToken? = nil) -> [Directive] {
+        guard case .leased(let first, let twin) = self.shards[key]?.state else { return [] }
+        return [first, twin].compactMap { $0 }.flatMap { token -> [Directive] in
+            let holder = self.leases[token]?.worker
+            self.release(token)
+            guard token != spoken, let holder else { return [] }
+            return [.revoke(Lease(token: token, key: key), from: holder)]
+        }
+    }
+
     /// A failure counts only from a live attempt: another one has the shard, or its time is still to come.
     mutating func fail(
         _ worker: WorkerName,
@@ -78,73 +102,43 @@ extension Coordinator {
     ) -> [Directive] {
         let settle = Directive.settle(lease, with: worker)
         guard self.live(lease, of: worker) != nil else { return [settle] }
-        self.release(lease.token)
-        return [.record(.released(lease))] + self.countFailure(failure, of: lease.key, at: now) + [settle]
-    }
-
-    /// Counts a failure and decides whether the shard is tried again. Its lease has been released.
-    mutating func countFailure(_ failure: AttemptFailure, of key: ShardKey, at now: Instant) -> [Directive] {
-        guard var entry = self.shards[key] else { preconditionFailure("\(key) is unknown") }
-        entry.failures.last = failure
-        let (count, limit): (Int, Int)
-        switch failure.cause {
-        case .experiment:
-            entry.failures.experiment += 1
-            (count, limit) = (entry.failures.experiment, self.limits.experimentAttempts)
-        case .infrastructure:
-            entry.failures.infrastructure += 1
-            (count, limit) = (entry.failures.infrastructure, self.limits.infrastructureAttempts)
+        let ended = self.endLease(lease.token)
+        let blame = self.blame(worker, for: failure, of: lease.key, at: now)
+        var counted = failure
+        // Of a worker that is at fault the shard is not.
+        if blame.contains(where: { if case .suspended = $0 { true } else { false } }) {
+            counted.cause = .infrastructure
         }
-        let isFinal = count >= limit || failure.cause == .experiment && failure.kind.isDeterministic
-        if isFinal {
-            entry.state = .failed
-            self.unfinished -= 1
-        } else {
-            let doublings = min(count - 1, 16)
-            let wait = min(self.limits.retrySeconds << doublings, self.limits.retrySecondsLimit)
-            // The first loss is most likely the machine's end: the shard need not wait for it.
-            let due = failure.cause == .infrastructure && count == 1 ? nil : now + wait
-            entry.state = .queued(notBefore: due)
-            if let due { self.delayed[entry.position] = due } else { self.queue.insert(entry.position) }
-        }
-        self.shards[key] = entry
-        return [.record(.failed(key, entry.failures, isFinal: isFinal))]
+        return ended + blame
+            + self.countFailure(counted, of: lease.key, on: worker, at: now) + [settle]
     }
 
     /// A planned stop costs no attempt.
     mutating func takeBack(_ worker: WorkerName, _ lease: Lease) -> [Directive] {
         let settle = Directive.settle(lease, with: worker)
-        guard self.live(lease, of: worker) != nil, let entry = self.shards[lease.key] else { return [settle] }
-        self.release(lease.token)
-        self.shards[lease.key]?.state = .queued(notBefore: nil)
-        self.queue.insert(entry.position)
-        return [.record(.released(lease)), settle]
+        guard self.live(lease, of: worker) != nil else { return [settle] }
+        let ended = self.endLease(lease.token)
+        if var entry = self.shards[lease.key], case .queued = entry.state {
+            self.enqueue(lease.key, &entry, notBefore: nil)
+            self.shards[lease.key] = entry
+        }
+        return ended + [settle]
     }
 
     mutating func drain() -> [Directive] {
         guard !self.isDraining else { return [] }
         self.isDraining = true
-        return self.members.sorted { $0.key < $1.key }.compactMap { worker, member in
-            let held = member.leases.sorted().compactMap { token in
-                self.leases[token].map { Lease(token: token, key: $0.key) }
-            }
-            return held.isEmpty ? nil : .requestHandBack(held, from: worker)
-        }
+        return self.requestHandBack(self.leases.keys.sorted())
     }
 
-    /// Says once how it ended.
-    mutating func announceEnd() -> [Directive] {
-        let end: Directive
-        if self.unfinished == 0, !self.shards.isEmpty {
-            end = .ended
-        } else if self.isDraining, self.members.values.allSatisfy(\.leases.isEmpty) {
-            end = .drained
-        } else {
-            return []
+    /// Asks connected workers to stop these after a checkpoint.
+    func requestHandBack(_ tokens: [LeaseToken]) -> [Directive] {
+        var held: [WorkerName: [Lease]] = [:]
+        for token in tokens {
+            guard let lease = self.leases[token], self.members[lease.worker] != nil else { continue }
+            held[lease.worker, default: []].append(Lease(token: token, key: lease.key))
         }
-        guard self.announced != end else { return [] }
-        self.announced = end
-        return [end]
+        return held.sorted { $0.key < $1.key }.map { .requestHandBack($0.value, from: $0.key) }
     }
 }
 
@@ -172,11 +166,30 @@ extension Coordinator {
         }
     }
 
-    /// How many shards there are, and how many are over.
-    public var counts: (total: Int, done: Int, failed: Int) {
-        let done = self.shards.values.count { $0.state == .done }
-        return (self.order.count, done, self.order.count - self.unfinished - done)
+    /// How many shards there are, and how many are over: of one sweep, or of all.
+    public func counts(of sweep: String? = nil) -> Counts {
+        let place = self.sweeps.firstIndex { $0.terms.name == sweep }
+        return self.shards.values.reduce(into: Counts()) { counts, entry in
+            guard sweep == nil || place.map(entry.sweeps.contains) == true else { return }
+            counts.total += 1
+            switch entry.state {
+            case .queued, .leased: break
+            case .done: counts.done += 1
+            case .failed: counts.failed += 1
+            case .quarantined: counts.quarantined += 1
+            }
+        }
     }
+
+    public struct Counts: Hashable, Sendable {
+        public var total = 0
+        public var done = 0
+        public var failed = 0
+        public var quarantined = 0
+    }
+
+    /// The terms of every sweep, in the order in which they came.
+    public var terms: [SweepTerms] { self.sweeps.map(\.terms) }
 
     /// The connected workers' names.
     public var workers: [WorkerName] { self.members.keys.sorted() }
@@ -184,42 +197,52 @@ extension Coordinator {
     /// What costs no more than the leases and workers that are there.
     func checkQuickInvariants() {
         for (token, lease) in self.leases {
-            precondition(
-                self.shards[lease.key]?.state == .leased(token),
-                "\(token) lives but \(lease.key) is elsewhere"
-            )
+            guard case .leased(let first, let twin) = self.shards[lease.key]?.state, token == first || token == twin
+            else { preconditionFailure("\(token) lives but \(lease.key) is elsewhere") }
         }
         for (worker, member) in self.members {
-            precondition(member.leases.count <= member.slots, "\(worker) holds more leases than it has slots")
+            precondition(member.leases.count <= member.capacity.slots, "\(worker) holds more leases than it has slots")
             for token in member.leases {
                 precondition(self.leases[token]?.worker == worker, "\(worker) holds \(token), which is not its own")
             }
         }
-        precondition(self.unfinished >= 0 && self.unfinished <= self.order.count)
     }
 
     /// Everything that must hold between two events, in time proportional to the shards.
     package func checkInvariants() {
         self.checkQuickInvariants()
-        var unfinished = 0
-        var queued: [Int] = []
+        var unfinished = [Int](repeating: 0, count: self.sweeps.count)
+        var queued = self.sweeps.map { _ in [Int]() }
         for (key, entry) in self.shards {
             precondition(self.order[entry.position] == key, "\(key) is not at its position")
+            if !entry.state.isOver { for sweep in entry.sweeps { unfinished[sweep] += 1 } }
             switch entry.state {
             case .queued(let notBefore):
-                unfinished += 1
                 precondition(self.delayed[entry.position] == notBefore, "\(key) waits for two times")
-                if notBefore == nil { queued.append(entry.position) }
-            case .leased(let token):
-                unfinished += 1
-                precondition(self.leases[token]?.key == key, "\(key) is leased under a dead token")
-                precondition(entry.lastToken == token, "\(key) has a lease older than one before")
+                if notBefore == nil { for sweep in entry.sweeps { queued[sweep].append(entry.position) } }
+            case .leased(let first, let twin):
+                for token in [first, twin].compactMap({ $0 }) {
+                    precondition(self.leases[token]?.key == key, "\(key) is leased under a dead token")
+                }
+                precondition(entry.lastToken == first, "\(key) has a lease older than one before")
+                precondition(twin.map { $0 > first } ?? true, "\(key) has a twin older than its first")
             case .done:
                 precondition(entry.checkpoints.last == nil, "\(key) is done and keeps its last checkpoint")
-            case .failed: break
+            case .failed, .quarantined: break
             }
+            precondition(entry.failures.experiment.count <= self.limits.experimentAttempts, "\(key) fails for ever")
         }
-        precondition(queued.sorted() == self.queue.positions.sorted(), "the queue and the shards differ")
-        precondition(unfinished == self.unfinished, "\(unfinished) shards are unfinished, not \(self.unfinished)")
+        for (index, sweep) in self.sweeps.enumerated() {
+            let waiting = sweep.waiting.values.flatMap(\.positions)
+            precondition(queued[index].sorted() == waiting.sorted(), "the queue and the shards differ")
+            precondition(unfinished[index] == sweep.unfinished, "\(unfinished[index]) shards are unfinished")
+            precondition(sweep.running == self.leases.values.count { $0.sweep == index }, "\(sweep.running) run")
+        }
+        for member in self.members.values {
+            let needed = member.leases.reduce(0) { sum, token in
+                sum + (self.leases[token].flatMap { self.shards[$0.key]?.needs.memoryBytes } ?? 0)
+            }
+            precondition(needed == member.memoryBytes, "\(needed) bytes are leased, not \(member.memoryBytes)")
+        }
     }
 }

@@ -114,10 +114,17 @@ public struct Checkpoints: Hashable, Codable, Sendable {
     public var last: TrainerEvent.Checkpointed?
     /// The scored parameters.
     public var best: TrainerEvent.Checkpointed?
+    /// What decided the bits of `last`, where that is known.
+    public var kernelClass: String?
 
-    public init(last: TrainerEvent.Checkpointed? = nil, best: TrainerEvent.Checkpointed? = nil) {
+    public init(
+        last: TrainerEvent.Checkpointed? = nil,
+        best: TrainerEvent.Checkpointed? = nil,
+        kernelClass: String? = nil
+    ) {
         self.last = last
         self.best = best
+        self.kernelClass = kernelClass
     }
 
     /// Takes in a newer checkpoint; an older one than is there changes nothing.

@@ -4,6 +4,7 @@ struct PositionQueue: Sendable {
 
     var isEmpty: Bool { self.heap.isEmpty }
     var count: Int { self.heap.count }
+    var lowest: Int? { self.heap.first }
     /// All positions, in no order.
     var positions: [Int] { self.heap }
 

@@ -158,6 +158,8 @@ public struct Worker: Sendable {
     }
 
     public let slots: Int
+    /// When the machine is taken away.
+    public let endsAt: Instant?
     public let limits: Limits
     var link = Link.dialing
     var dialFailures = 0
@@ -170,9 +172,10 @@ public struct Worker: Sendable {
     var isDismissed = false
     var departure: Departure?
 
-    public init(slots: Int, limits: Limits = Limits()) {
+    public init(slots: Int, endsAt: Instant? = nil, limits: Limits = Limits()) {
         precondition(slots > 0, "\(slots) slots")
         self.slots = slots
+        self.endsAt = endsAt
         self.limits = limits
     }
 

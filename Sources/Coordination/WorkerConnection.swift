@@ -43,6 +43,10 @@ extension Worker {
     mutating func passTime(at now: Instant) -> [Directive] {
         guard self.departure == nil else { return [] }
         var directives: [Directive] = []
+        // There must be time left to stop after a checkpoint and to hand back.
+        if let time = self.leaveTime, time <= now, self.leaveDeadline == nil {
+            directives += self.beginLeaving(at: now)
+        }
         switch self.link {
         case .waiting(let until) where until <= now:
             self.link = .dialing
@@ -85,6 +89,11 @@ extension Worker {
         return running.keys.sorted().map(Directive.kill) + [.leave(departure)]
     }
 
+    /// When to begin to leave by oneself.
+    private var leaveTime: Instant? {
+        self.endsAt.map { Instant(milliseconds: $0.milliseconds - Int64(self.limits.leaveSeconds) * 1000) }
+    }
+
     var earliestDeadline: Instant? {
         var deadlines: [Instant] = []
         switch self.link {
@@ -92,7 +101,11 @@ extension Worker {
         case .connected(let next): deadlines.append(next)
         case .dialing: break
         }
-        if let leaveDeadline = self.leaveDeadline { deadlines.append(leaveDeadline) }
+        if let leaveDeadline = self.leaveDeadline {
+            deadlines.append(leaveDeadline)
+        } else if let leaveTime = self.leaveTime {
+            deadlines.append(leaveTime)
+        }
         if let since = self.disconnectedSince {
             deadlines.append(
                 since + (self.wasConnected ? self.limits.graceSeconds : self.limits.firstConnectionSeconds)

@@ -13,18 +13,22 @@ internal import Wire
 final class CoordinatorLoop: Sendable {
     enum Input: Sendable {
         case event(Coordinator.Event)
+        case submitted(SubmittedSweep)
         /// A worker's hello on a connection; earlier connections of the same worker are closed.
         case joined(WorkerName, Hello, WorkerLink)
         /// Whatever a worker says later, on the connection it said it on.
         case said(WorkerName, WorkerMessage, ObjectIdentifier)
         case lost(WorkerName, ObjectIdentifier)
-        case query(@Sendable (borrowing Coordinator) -> Void)
+        case query(@Sendable (borrowing Coordinator, _ names: [ShardKey: String]) -> Void)
         case stop
     }
 
     /// What only the loop's thread touches.
     private struct State {
         var coordinator: Coordinator
+        /// The names of shards, for people.
+        var names: [ShardKey: String] = [:]
+        var checkpointSeconds: [ShardKey: Double] = [:]
         var links: [WorkerName: WorkerLink] = [:]
         var wakeAt: Instant?
         /// Entries that may wait for the next transaction, and until when.
@@ -38,9 +42,8 @@ final class CoordinatorLoop: Sendable {
 
     private let store: Store
     private let blobs: BlobStore
-    /// The names of the sweep's shards, for people.
-    private let names: [ShardKey: String]
-    private let checkpointSeconds: [ShardKey: Double]
+    /// Whether workers are let go once every sweep is over.
+    private let dismissesAtEnd: Bool
     private let notify: @Sendable (CoordinatorNotice) -> Void
     private let mailbox = Mailbox<Input>()
     private let ended = DispatchSemaphore(value: 0)
@@ -53,14 +56,12 @@ final class CoordinatorLoop: Sendable {
     init(
         store: Store,
         blobs: BlobStore,
-        names: [ShardKey: String],
-        checkpointSeconds: [ShardKey: Double],
+        dismissesAtEnd: Bool,
         notify: @escaping @Sendable (CoordinatorNotice) -> Void
     ) {
         self.store = store
         self.blobs = blobs
-        self.names = names
-        self.checkpointSeconds = checkpointSeconds
+        self.dismissesAtEnd = dismissesAtEnd
         self.notify = notify
     }
 
@@ -79,9 +80,11 @@ final class CoordinatorLoop: Sendable {
     }
 
     /// Asks the coordinator something; `nil` when the loop is over.
-    func ask<Answer: Sendable>(_ question: @escaping @Sendable (borrowing Coordinator) -> Answer) async -> Answer? {
+    func ask<Answer: Sendable>(
+        _ question: @escaping @Sendable (borrowing Coordinator, _ names: [ShardKey: String]) -> Answer
+    ) async -> Answer? {
         await withCheckedContinuation { continuation in
-            if !self.post(.query { continuation.resume(returning: question($0)) }) {
+            if !self.post(.query { continuation.resume(returning: question($0, $1)) }) {
                 continuation.resume(returning: nil)
             }
         }
@@ -107,7 +110,7 @@ final class CoordinatorLoop: Sendable {
             }
         }
         let rest = self.mailbox.close()
-        for case .query(let question) in rest { question(state.coordinator) }
+        for case .query(let question) in rest { question(state.coordinator, state.names) }
         for link in state.links.values { link.close() }
         self.ended.signal()
     }
@@ -120,11 +123,16 @@ final class CoordinatorLoop: Sendable {
         for input in inputs {
             switch input {
             case .event(let event): directives += state.coordinator.handle(event, at: now)
+            case .submitted(let sweep):
+                state.isEnded = false
+                state.names.merge(sweep.names) { first, _ in first }
+                state.checkpointSeconds.merge(sweep.checkpointSeconds) { first, _ in first }
+                directives += state.coordinator.handle(.submitted(sweep.terms, sweep.shards), at: now)
             case .joined(let worker, let hello, let link):
                 state.links.updateValue(link, forKey: worker)?.close()
                 self.notify(.workerJoined(worker, hello))
                 directives += state.coordinator.handle(
-                    .workerJoined(worker, slots: hello.slots, holding: hello.holding),
+                    .workerJoined(worker, hello.capacity, holding: hello.holding),
                     at: now
                 )
                 if state.isEnded { link.send(.dismissed) }
@@ -136,7 +144,7 @@ final class CoordinatorLoop: Sendable {
                 state.links[worker] = nil
                 self.notify(.workerLost(worker))
                 directives += state.coordinator.handle(.workerLost(worker), at: now)
-            case .query(let question): question(state.coordinator)
+            case .query(let question): question(state.coordinator, state.names)
             case .stop: isLast = true
             }
         }
@@ -157,7 +165,7 @@ final class CoordinatorLoop: Sendable {
             return .heartbeat(worker, holding: holding)
         case .progress(let lease, let progress):
             if state.started.insert(lease.token).inserted {
-                self.notify(.started(self.name(lease.key), by: worker, step: progress.firstStep))
+                self.notify(.started(Self.name(lease.key, state), by: worker, step: progress.firstStep))
             }
             return .progressed(worker, lease, progress)
         case .checkpoint(let lease, let checkpoint):
@@ -180,7 +188,7 @@ final class CoordinatorLoop: Sendable {
         }
     }
 
-    private func name(_ key: ShardKey) -> String { self.names[key] ?? key.short }
+    private static func name(_ key: ShardKey, _ state: borrowing State) -> String { state.names[key] ?? key.short }
 
     /// Entries that may wait do so until one comes that may not, but not for long.
     private func record(
@@ -210,9 +218,9 @@ final class CoordinatorLoop: Sendable {
             }
             let grant = Grant(
                 lease: lease,
-                name: self.name(lease.key),
+                name: Self.name(lease.key, state),
                 shard: shard,
-                checkpointSeconds: self.checkpointSeconds[lease.key] ?? 60,
+                checkpointSeconds: state.checkpointSeconds[lease.key] ?? 60,
                 last: checkpoints.last
             )
             state.links[worker]?.send(.grant(grant))
@@ -224,6 +232,12 @@ final class CoordinatorLoop: Sendable {
         case .discard(let digest):
             if try !self.store.refers(to: digest) { self.blobs.remove(digest) }
         case .disconnect(let worker): state.links.removeValue(forKey: worker)?.close()
+        case .compare(let lease, let worker, let result): try self.compare(lease, worker, result, state)
+        case .suspended(let worker, let seconds, let reason):
+            self.notify(.suspended(worker, seconds: seconds, reason: reason))
+        case .stalled(let reason): self.notify(.stalled(reason))
+        case .sweepEnded(let sweep): self.notify(.sweepEnded(sweep))
+        case .ended where !self.dismissesAtEnd: self.notify(.ended)
         case .ended:
             state.isEnded = true
             for (_, link) in state.links.sorted(by: { $0.key < $1.key }) { link.send(.dismissed) }
@@ -237,13 +251,26 @@ final class CoordinatorLoop: Sendable {
         switch entry {
         case .finished(let lease, let worker, let result, _):
             state.started.remove(lease.token)
-            self.notify(.finished(self.name(lease.key), by: worker, result))
-        case .failed(let key, let failures, let isFinal):
+            self.notify(.finished(Self.name(lease.key, state), by: worker, result))
+        case .failed(let key, let failures, let verdict):
             guard let failure = failures.last else { return }
-            self.notify(.failed(self.name(key), failure, isFinal: isFinal))
+            self.notify(.failed(Self.name(key, state), failure, verdict))
         case .released(let lease): state.started.remove(lease.token)
-        case .granted, .checkpoints, .retried: break
+        case .granted, .checkpoints, .retried, .sweep: break
         }
+    }
+
+    /// The same shard has run twice: the two results must be the same, bit for bit.
+    private func compare(
+        _ lease: Lease,
+        _ worker: WorkerName,
+        _ second: ShardResult,
+        _ state: borrowing State
+    ) throws {
+        // What is only said again says nothing new.
+        guard let first = try self.store.result(of: lease.key), first.token != lease.token else { return }
+        let difference = first.result.difference(from: second)
+        self.notify(.ranTwice(Self.name(lease.key, state), on: [first.worker, worker], difference: difference))
     }
 
     /// Ends the loop after what is waiting, and waits for it.

@@ -16,8 +16,16 @@ public enum CoordinatorNotice: Hashable, Sendable {
     /// - Parameter step: where its checkpoint stands.
     case started(String, by: WorkerName, step: Int)
     case finished(String, by: WorkerName, ShardResult)
-    case failed(String, AttemptFailure, isFinal: Bool)
-    /// Every shard is done or failed.
+    case failed(String, AttemptFailure, Coordinator.Verdict)
+    /// A worker failed shard after shard and gets none for so long.
+    case suspended(WorkerName, seconds: Int, reason: String)
+    /// Every worker that is there is suspended, one of them for this reason.
+    case stalled(String)
+    /// A shard has run twice, on these workers; where the results differ, in what.
+    case ranTwice(String, on: [WorkerName], difference: String?)
+    /// Every shard of this sweep is done or given up.
+    case sweepEnded(String)
+    /// Every shard of every sweep is done or given up.
     case ended
     /// Everything was handed back, as was asked for.
     case drained
@@ -37,25 +45,24 @@ public struct RunningShard: Hashable, Sendable {
 public struct CoordinatorSnapshot: Hashable, Sendable {
     public var total: Int
     public var done: Int
+    /// Given up, quarantined ones included.
     public var failed: Int
     public var running: [RunningShard]
     public var workers: [WorkerName]
 }
 
-/// A coordinator at work on one sweep: its port, its store, its blobs.
+/// A coordinator at work: its port, its store, its blobs.
 public final class CoordinatorService: Sendable {
     private let store: Store
     private let blobs: BlobStore
     private let loop: CoordinatorLoop
     private let authority: CertificateAuthority
-    private let names: [ShardKey: String]
     private let logger: Logger
     private let listener = Mutex<Listener?>(nil)
     /// Links that may still have something to send.
     private let openLinks = Mutex(0)
     /// Files that lie elsewhere and are served by digest, and the written manifests of their folders.
-    private let files: [Digest: String]
-    private let manifests: [Digest: [UInt8]]
+    private let served = Mutex(ServedFiles())
     /// Blobs are read and written here, one at a time: never on the pool that the network's tasks share.
     private let disk = DispatchQueue(label: "blobs")
     /// Quintet's version, for people.
@@ -68,13 +75,15 @@ public final class CoordinatorService: Sendable {
     ///
     /// - Parameters:
     ///   - state: locked by the caller.
-    ///   - sweep: one that the store has.
+    ///   - sweeps: those of the store that are to go on.
+    ///   - dismissesWorkers: whether workers are let go once every sweep is over.
     /// - Throws: ``StoreError``, `StorageError`, `CertificateError` in one clear line.
     public init(
         state: StateFolder,
         store: Store,
         authority: CertificateAuthority,
-        sweep: StoredSweep,
+        sweeps: [StoredSweep],
+        dismissesWorkers: Bool = true,
         version: String,
         logger: Logger,
         limits: Coordinator.Limits = Coordinator.Limits()
@@ -85,26 +94,31 @@ public final class CoordinatorService: Sendable {
         self.version = version
         self.blobs = try BlobStore(folder: state.blobs)
         try self.blobs.removeAll(except: try store.referredBlobs())
-        let shards = try store.shards(of: sweep)
-        self.names = Dictionary(shards.map { ($0.key, $0.planned.name) }) { first, _ in first }
-        let seconds = shards.map { ($0.key, ResolvedSettings($0.planned.settings).number("checkpointSeconds")) }
-        let folders = try store.folders(of: sweep.name)
-        self.manifests = Dictionary(folders.map { ($0.manifest.digest, Array($0.manifest.written.utf8)) }) { $1 }
-        self.files = Dictionary(
-            folders.flatMap { folder in folder.manifest.files.map { ($0.digest, "\(folder.path)/\($0.name)") } }
-        ) { $1 }
         let (notices, continuation) = AsyncStream<CoordinatorNotice>.makeStream()
         self.notices = notices
         self.loop = CoordinatorLoop(
             store: store,
             blobs: self.blobs,
-            names: self.names,
-            checkpointSeconds: Dictionary(seconds) { first, _ in first }
+            dismissesAtEnd: dismissesWorkers
         ) { continuation.yield($0) }
-        let coordinator = Coordinator(epoch: try store.beginEpoch(), limits: limits)
-        self.loop.start(coordinator)
-        self.loop.post(.event(.submitted(try store.knownShards(of: sweep.name))))
+        let epoch = try store.beginEpoch()
+        self.loop.start(Coordinator(epoch: epoch, limits: limits, seed: UInt64.random(in: .min ... .max)))
+        for sweep in sweeps { try self.submit(sweep) }
     }
+
+    /// Takes in a sweep that the store has; one that is there takes its new terms and shards.
+    public func submit(_ sweep: StoredSweep) throws(StoreError) {
+        let folders = try self.store.folders(of: sweep.name)
+        let submitted = try SubmittedSweep(sweep, in: self.store)
+        self.served.withLock { $0.add(folders) }
+        self.loop.post(.submitted(submitted))
+    }
+
+    /// Pauses, cancels or weighs a sweep anew.
+    public func change(_ terms: SweepTerms) { self.loop.post(.event(.sweepChanged(terms))) }
+
+    /// Gives shards that were given up all their tries again.
+    public func retry(_ keys: [ShardKey]) { self.loop.post(.event(.retryRequested(keys))) }
 
     /// Opens the port; 0 lets the system choose.
     ///
@@ -147,15 +161,14 @@ public final class CoordinatorService: Sendable {
     /// Grants nothing more and has everything handed back; ``CoordinatorNotice/drained`` follows.
     public func drain() { self.loop.post(.event(.drainRequested)) }
 
-    /// Where the sweep stands; `nil` once the coordinator has stopped.
+    /// Where all sweeps together stand; `nil` once the coordinator has stopped.
     public func snapshot() async -> CoordinatorSnapshot? {
-        let names = self.names
-        return await self.loop.ask { coordinator in
-            let counts = coordinator.counts
+        await self.loop.ask { coordinator, names in
+            let counts = coordinator.counts()
             return CoordinatorSnapshot(
                 total: counts.total,
                 done: counts.done,
-                failed: counts.failed,
+                failed: counts.failed + counts.quarantined,
                 running: coordinator.running.map { attempt in
                     RunningShard(
                         key: attempt.lease.key,
@@ -244,7 +257,7 @@ extension CoordinatorService {
         guard offer.bytes >= 0, offer.bytes <= self.blobs.blobBytesLimit else {
             return .uploadRefused(offer.digest, reason: "it has \(offer.bytes) bytes, over the limit")
         }
-        guard await self.loop.ask({ $0.wantsBlobs(of: offer.lease) }) == true else {
+        guard await self.loop.ask({ coordinator, _ in coordinator.wantsBlobs(of: offer.lease) }) == true else {
             return .uploadRefused(offer.digest, reason: "its shard has a result")
         }
         return await self.onDisk { [blobs = self.blobs] in
@@ -266,23 +279,11 @@ extension CoordinatorService {
     }
 
     private func read(_ range: BlobRange) async -> CoordinatorMessage {
-        await self.onDisk { [blobs = self.blobs, files = self.files, manifests = self.manifests] in
+        let served = self.served.withLock { $0 }
+        return await self.onDisk { [blobs = self.blobs] in
             do {
-                if let manifest = manifests[range.digest] {
-                    guard (0...manifest.count).contains(range.offset), range.count >= 0 else {
-                        throw BlobError("folder list \(range.digest.short) has nothing at \(range.offset)")
-                    }
-                    let count = min(range.count, BlobChunk.bytesLimit, manifest.count - range.offset)
-                    return .chunk(
-                        BlobChunk(
-                            digest: range.digest,
-                            offset: range.offset,
-                            totalBytes: manifest.count,
-                            bytes: Array(manifest[range.offset..<range.offset + count])
-                        )
-                    )
-                }
-                let path = files[range.digest] ?? blobs.path(of: range.digest)
+                if let chunk = try served.manifestChunk(range) { return .chunk(chunk) }
+                let path = served.files[range.digest] ?? blobs.path(of: range.digest)
                 return .chunk(
                     try BlobStore.chunk(of: range.digest, file: path, offset: range.offset, count: range.count)
                 )

@@ -9,7 +9,7 @@ public final class Store: Sendable {
     let path: String
 
     /// Raised with every change of the tables.
-    static let schemaVersion = 1
+    static let schemaVersion = 2
 
     /// Opens the store for the one coordinator that has locked its folder, or makes it.
     ///
@@ -96,12 +96,15 @@ public final class Store: Sendable {
         CREATE TABLE sweep (
             name TEXT PRIMARY KEY,
             definition TEXT NOT NULL,
-            launchedSeconds INTEGER NOT NULL
+            launchedSeconds INTEGER NOT NULL,
+            terms TEXT NOT NULL
         ) WITHOUT ROWID;
         CREATE TABLE shard (
             key TEXT PRIMARY KEY,
             shard TEXT NOT NULL,
-            isFailed INTEGER NOT NULL DEFAULT 0,
+            cell TEXT NOT NULL,
+            needs TEXT NOT NULL,
+            givenUp TEXT,
             failures TEXT,
             checkpoints TEXT
         ) WITHOUT ROWID;

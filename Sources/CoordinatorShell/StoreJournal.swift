@@ -38,10 +38,10 @@ extension Store {
             )
         case .checkpoints(let key, let checkpoints):
             try self.keep(checkpoints, of: key, database)
-        case .failed(let key, let failures, let isFinal):
+        case .failed(let key, let failures, let verdict):
             try database.execute(
-                sql: "UPDATE shard SET failures = ?, isFailed = ? WHERE key = ?",
-                arguments: [try encoded(failures), isFinal, key.description]
+                sql: "UPDATE shard SET failures = ?, givenUp = ? WHERE key = ?",
+                arguments: [try encoded(failures), GivenUp(verdict)?.rawValue, key.description]
             )
             try self.dropLease(of: key, database)
         case .finished(let lease, let worker, let result, let checkpoints):
@@ -50,13 +50,21 @@ extension Store {
                 sql: "INSERT INTO result VALUES (?, ?, ?, ?)",
                 arguments: [lease.key.description, try encoded(result), worker, lease.token.description]
             )
-            try database.execute(sql: "UPDATE shard SET isFailed = 0 WHERE key = ?", arguments: [lease.key.description])
+            try database.execute(
+                sql: "UPDATE shard SET givenUp = NULL WHERE key = ?",
+                arguments: [lease.key.description]
+            )
             try self.keep(checkpoints, of: lease.key, database)
             try self.dropLease(of: lease.key, database)
         case .retried(let key):
             try database.execute(
-                sql: "UPDATE shard SET failures = NULL, isFailed = 0 WHERE key = ?",
+                sql: "UPDATE shard SET failures = NULL, givenUp = NULL WHERE key = ?",
                 arguments: [key.description]
+            )
+        case .sweep(let terms):
+            try database.execute(
+                sql: "UPDATE sweep SET terms = ? WHERE name = ?",
+                arguments: [try encoded(terms), terms.name]
             )
         }
     }
@@ -101,7 +109,8 @@ extension Store {
     /// A sweep's shards as the pure coordinator takes them, in the grid's order.
     public func knownShards(of sweep: String) throws(StoreError) -> [Coordinator.KnownShard] {
         let sql = """
-            SELECT place.key, shard.isFailed, shard.failures, shard.checkpoints, lease.token, lease.worker,
+            SELECT place.key, shard.cell, shard.needs, shard.givenUp, shard.failures, shard.checkpoints,
+                lease.token, lease.worker,
                 EXISTS (SELECT 1 FROM result WHERE result.key = place.key) AS isDone
             FROM place JOIN shard USING (key) LEFT JOIN lease USING (key)
             WHERE sweep = ? ORDER BY position
@@ -119,8 +128,8 @@ extension Store {
         let state: Coordinator.KnownShard.State
         if row["isDone"] {
             state = .done
-        } else if row["isFailed"] {
-            state = .failed
+        } else if let givenUp = (row["givenUp"] as String?).flatMap(GivenUp.init) {
+            state = givenUp == .failed ? .failed : .quarantined
         } else if let token = (row["token"] as String?).flatMap(LeaseToken.init) {
             state = .leased(token, to: row["worker"])
         } else {
@@ -132,7 +141,23 @@ extension Store {
             key: key,
             state: state,
             checkpoints: checkpoints ?? Checkpoints(),
-            failures: failures ?? Coordinator.Failures()
+            failures: failures ?? Coordinator.Failures(),
+            needs: try decoded(row["needs"]),
+            cell: Digest(row["cell"] as String)
         )
+    }
+}
+
+/// Why nothing more is tried for a shard until a person wants it.
+public enum GivenUp: String, Hashable, Sendable {
+    case failed
+    case quarantined
+
+    init?(_ verdict: Coordinator.Verdict) {
+        switch verdict {
+        case .retry: return nil
+        case .failed: self = .failed
+        case .quarantined: self = .quarantined
+        }
     }
 }

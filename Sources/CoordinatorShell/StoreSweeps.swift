@@ -12,11 +12,13 @@ public struct StoredSweep: Hashable, Sendable {
     public var definition: String
     /// Seconds since 1970.
     public var launchedSeconds: Int64
+    public var terms: SweepTerms
 
-    public init(name: String, definition: String, launchedSeconds: Int64) {
+    public init(name: String, definition: String, launchedSeconds: Int64, terms: SweepTerms? = nil) {
         self.name = name
         self.definition = definition
         self.launchedSeconds = launchedSeconds
+        self.terms = terms ?? SweepTerms(name: name)
     }
 
     /// The grid, read again.
@@ -41,8 +43,8 @@ public struct SweepShard: Hashable, Sendable {
     public var planned: PlannedShard
     public var key: ShardKey
     public var result: ShardResult?
-    /// Given up, until somebody retries it.
-    public var isFailed: Bool
+    /// Why it was given up, until somebody retries it.
+    public var givenUp: GivenUp?
     public var failures: Coordinator.Failures?
     public var checkpoints: Checkpoints?
     /// The worker that has it, as far as the store knows.
@@ -63,10 +65,12 @@ extension Store {
     ///
     /// - Parameters:
     ///   - shards: in the grid's order.
+    ///   - needs: what each of them asks of a worker; nothing where it is missing.
     ///   - folders: what the shards' digests stand for.
     public func submit(
         _ sweep: StoredSweep,
         shards: [Shard],
+        needs: [Needs] = [],
         folders: [StoredFolder]
     ) throws(StoreError) -> Submission {
         try self.write { database in
@@ -83,15 +87,18 @@ extension Store {
                 arguments: [sweep.name]
             )
             try database.execute(
-                sql: "INSERT OR REPLACE INTO sweep VALUES (?, ?, ?)",
-                arguments: [sweep.name, sweep.definition, sweep.launchedSeconds]
+                sql: "INSERT OR REPLACE INTO sweep VALUES (?, ?, ?, ?)",
+                arguments: [sweep.name, sweep.definition, sweep.launchedSeconds, try encoded(sweep.terms)]
             )
             guard before != keys else { return .unchanged }
             try database.execute(sql: "DELETE FROM place WHERE sweep = ?", arguments: [sweep.name])
             for (position, (key, shard)) in zip(keys, shards).enumerated() {
                 try database.execute(
-                    sql: "INSERT OR IGNORE INTO shard (key, shard) VALUES (?, ?)",
-                    arguments: [key, try encoded(shard)]
+                    sql: "INSERT OR IGNORE INTO shard (key, shard, cell, needs) VALUES (?, ?, ?, ?)",
+                    arguments: [
+                        key, try encoded(shard), shard.cellDigest.description,
+                        try encoded(needs.isEmpty ? Needs() : needs[position]),
+                    ]
                 )
                 try database.execute(sql: "INSERT INTO place VALUES (?, ?, ?)", arguments: [sweep.name, position, key])
             }
@@ -99,20 +106,28 @@ extension Store {
         }
     }
 
-    /// Gives the failed shards of a sweep all their tries again; only while no coordinator runs.
+    /// Gives shards of a sweep that were given up all their tries again; only while no coordinator runs.
     ///
     /// - Returns: how many there were.
-    public func retryFailed(of sweep: String) throws(StoreError) -> Int {
-        let failed = try self.knownShards(of: sweep).filter { $0.state == .failed }
-        try self.apply(failed.map { .retried($0.key) })
-        return failed.count
+    public func retry(_ kinds: Set<GivenUp>, of sweep: String) throws(StoreError) -> Int {
+        let givenUp = try self.knownShards(of: sweep).filter { shard in
+            shard.state == .failed && kinds.contains(.failed)
+                || shard.state == .quarantined && kinds.contains(.quarantined)
+        }
+        try self.apply(givenUp.map { .retried($0.key) })
+        return givenUp.count
     }
 
     /// All sweeps, the one launched last first.
     public func sweeps() throws(StoreError) -> [StoredSweep] {
         try self.read { database in
             try Row.fetchAll(database, sql: "SELECT * FROM sweep ORDER BY launchedSeconds DESC, name").map { row in
-                StoredSweep(name: row["name"], definition: row["definition"], launchedSeconds: row["launchedSeconds"])
+                StoredSweep(
+                    name: row["name"],
+                    definition: row["definition"],
+                    launchedSeconds: row["launchedSeconds"],
+                    terms: try decoded(row["terms"])
+                )
             }
         }
     }
@@ -133,7 +148,7 @@ extension Store {
     /// Every shard of a sweep in the grid's order, with what is known of it.
     public func shards(of sweep: StoredSweep) throws(StoreError) -> [SweepShard] {
         let sql = """
-            SELECT place.key, result.result, shard.isFailed, shard.failures, shard.checkpoints, lease.worker
+            SELECT place.key, result.result, shard.givenUp, shard.failures, shard.checkpoints, lease.worker
             FROM place JOIN shard USING (key) LEFT JOIN result USING (key) LEFT JOIN lease USING (key)
             WHERE sweep = ? ORDER BY position
             """
@@ -151,11 +166,23 @@ extension Store {
                     planned: planned,
                     key: Digest(row["key"] as String) ?? SHA256.hash(""),
                     result: try (row["result"] as String?).map { try decoded($0) },
-                    isFailed: row["isFailed"],
+                    givenUp: (row["givenUp"] as String?).flatMap(GivenUp.init),
                     failures: try (row["failures"] as String?).map { try decoded($0) },
                     checkpoints: try (row["checkpoints"] as String?).map { try decoded($0) },
                     worker: row["worker"]
                 )
+            }
+        }
+    }
+
+    /// A shard's result, by whom it was reported and under which token; `nil` where there is none.
+    public func result(
+        of key: ShardKey
+    ) throws(StoreError) -> (result: ShardResult, worker: WorkerName, token: LeaseToken?)? {
+        try self.read { database in
+            let sql = "SELECT result, worker, token FROM result WHERE key = ?"
+            return try Row.fetchOne(database, sql: sql, arguments: [key.description]).map { row in
+                (try decoded(row["result"]), row["worker"], LeaseToken(row["token"] as String))
             }
         }
     }
@@ -165,6 +192,17 @@ extension Store {
         try self.read { database in
             try String.fetchOne(database, sql: "SELECT shard FROM shard WHERE key = ?", arguments: [key.description])
                 .map { try decoded($0) }
+        }
+    }
+
+    /// Shards of a task, method and seed that have results, of any sweep.
+    public func finishedShards(task: String, method: String, seed: Int) throws(StoreError) -> [Shard] {
+        let sql = """
+            SELECT shard FROM shard JOIN result USING (key)
+            WHERE shard ->> 'task' = ? AND shard ->> 'method' = ? AND shard ->> 'seed' = ? ORDER BY key
+            """
+        return try self.read { database in
+            try String.fetchAll(database, sql: sql, arguments: [task, method, seed]).map { try decoded($0) }
         }
     }
 

@@ -131,4 +131,30 @@ public struct ShardResult: Hashable, Codable, Sendable {
         self.parametersDigest = parametersDigest
         self.environment = environment
     }
+
+    /// Where two runs of one shard differ that should not: the first such field with both values; `nil` where the
+    /// results agree bit for bit. Times, memory and machines may differ.
+    public func difference(from other: ShardResult) -> String? {
+        func compare(_ name: String, _ mine: some Equatable, _ theirs: some Equatable) -> String? {
+            "\(mine)" == "\(theirs)" ? nil : "\(name): \(mine) and \(theirs)"
+        }
+        func compare(_ mine: Evaluation, _ theirs: Evaluation) -> String? {
+            compare("loss at step \(mine.step)", mine.loss, theirs.loss)
+                ?? MetricName.allCases.lazy.compactMap { metric in
+                    let (left, right) = (mine.metrics[metric] ?? .nan, theirs.metrics[metric] ?? .nan)
+                    return compare("\(metric.rawValue) at step \(mine.step)", left, right)
+                }.first
+        }
+        let difference =
+            compare("steps", self.steps, other.steps) ?? compare("scored step", self.scoredStep, other.scoredStep)
+            ?? compare("evaluations", self.evaluations.count, other.evaluations.count)
+            ?? compare("training loss", self.trainingLoss, other.trainingLoss)
+            ?? zip(self.evaluations + [self.scored], other.evaluations + [other.scored]).lazy.compactMap {
+                compare($0, $1)
+            }.first
+            ?? compare("parameters", self.parametersDigest, other.parametersDigest)
+        let kernels = (self.environment.kernelClass, other.environment.kernelClass)
+        guard let difference, kernels.0 != kernels.1 else { return difference }
+        return "\(difference); their kernels differ: \(kernels.0) and \(kernels.1)"
+    }
 }

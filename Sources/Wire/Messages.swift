@@ -117,6 +117,12 @@ public struct Hello: Hashable, Codable, Sendable {
     public var memoryBytes: Int
     /// Leases that run here or whose outcome waits here.
     public var holding: [Lease]
+    /// What sweeps may ask for by name.
+    public var labels: [String]?
+    /// What decides bits on this machine.
+    public var kernelClass: String?
+    /// Until this machine is taken away.
+    public var secondsLeft: Int?
 
     public init(
         version: String,
@@ -125,7 +131,10 @@ public struct Hello: Hashable, Codable, Sendable {
         threads: Int,
         cores: Int,
         memoryBytes: Int,
-        holding: [Lease]
+        holding: [Lease],
+        labels: [String]? = nil,
+        kernelClass: String? = nil,
+        secondsLeft: Int? = nil
     ) {
         self.magic = ProtocolVersion.magic
         self.protocolVersion = ProtocolVersion.current
@@ -136,8 +145,24 @@ public struct Hello: Hashable, Codable, Sendable {
         self.cores = cores
         self.memoryBytes = memoryBytes
         self.holding = holding
+        self.labels = labels
+        self.kernelClass = kernelClass
+        self.secondsLeft = secondsLeft
     }
 
+    /// What it offers.
+    public var capacity: Capacity {
+        Capacity(
+            slots: self.slots,
+            memoryBytes: self.memoryBytes,
+            labels: Set(self.labels ?? []),
+            kernelClass: self.kernelClass,
+            secondsLeft: self.secondsLeft
+        )
+    }
+
+    /// The most labels that a worker may have.
+    public static let labelsLimit = 64
     /// The most slots or leases that a worker may name.
     public static let slotsLimit = 1024
 
@@ -152,6 +177,9 @@ public struct Hello: Hashable, Codable, Sendable {
             return "the worker offers \(self.slots) slots; it may have 1 to \(Self.slotsLimit)"
         }
         guard self.holding.count <= 2 * Self.slotsLimit else { return "the worker names \(self.holding.count) leases" }
+        guard self.labels?.count ?? 0 <= Self.labelsLimit else {
+            return "the worker has \(self.labels?.count ?? 0) labels; it may have \(Self.labelsLimit)"
+        }
         return nil
     }
 }

@@ -44,8 +44,11 @@ extension WorkerService {
             slots: self.options.slots,
             threads: self.options.threads,
             cores: ProcessInfo.processInfo.activeProcessorCount,
-            memoryBytes: Int(clamping: ProcessInfo.processInfo.physicalMemory),
-            holding: holding
+            memoryBytes: self.options.memoryBytes,
+            holding: holding,
+            labels: self.options.labels.sorted(),
+            kernelClass: self.options.kernelClass,
+            secondsLeft: self.options.endsAt.map { max(0, Int((($0 - ContinuousClock.now) / .seconds(1)))) }
         )
         let line = self.options.joinLine
         Task { [mailbox = self.mailbox, identity = self.identity, folder = self.options.folder] in

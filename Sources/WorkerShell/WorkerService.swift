@@ -1,6 +1,6 @@
 public import Coordination
 internal import Digests
-internal import Foundation
+public import Foundation
 public import Logging
 internal import Sweeps
 internal import Synchronization
@@ -20,6 +20,14 @@ public struct WorkerOptions: Sendable {
     public var trainer: [String]
     /// Quintet's version, for people.
     public var version: String
+    /// For all its trainers together.
+    public var memoryBytes: Int
+    /// What sweeps may ask for by name.
+    public var labels: Set<String>
+    /// What decides bits on this machine.
+    public var kernelClass: String?
+    /// When this machine is taken away: the worker has handed everything back by then.
+    public var endsAt: ContinuousClock.Instant?
     public var limits: Worker.Limits
 
     public init(
@@ -30,6 +38,10 @@ public struct WorkerOptions: Sendable {
         threads: Int,
         trainer: [String],
         version: String,
+        memoryBytes: Int = Int(clamping: ProcessInfo.processInfo.physicalMemory),
+        labels: Set<String> = [],
+        kernelClass: String? = nil,
+        endsAt: ContinuousClock.Instant? = nil,
         limits: Worker.Limits = Worker.Limits()
     ) {
         precondition(!trainer.isEmpty, "no trainer")
@@ -40,6 +52,10 @@ public struct WorkerOptions: Sendable {
         self.threads = threads
         self.trainer = trainer
         self.version = version
+        self.memoryBytes = memoryBytes
+        self.labels = labels
+        self.kernelClass = kernelClass
+        self.endsAt = endsAt
         self.limits = limits
     }
 }
@@ -110,7 +126,8 @@ public final class WorkerService: Sendable {
     var now: Instant { Instant(milliseconds: Int64((self.clock.now - self.origin) / .milliseconds(1))) }
 
     private func loop() -> (End, CoordinatorLink?) {
-        var state = State(worker: Worker(slots: self.options.slots, limits: self.options.limits))
+        let endsAt = self.options.endsAt.map { Instant(milliseconds: Int64(($0 - self.origin) / .milliseconds(1))) }
+        var state = State(worker: Worker(slots: self.options.slots, endsAt: endsAt, limits: self.options.limits))
         let preparing = Task { await self.preparations.run(reportingTo: self.mailbox) }
         self.handle(.started(spooled: self.options.folder.recover()), &state)
         while state.end == nil {
@@ -177,6 +194,9 @@ public final class WorkerService: Sendable {
     private func note(_ token: LeaseToken, _ event: TrainerEvent, _ state: inout State) {
         switch event {
         case .started(let started):
+            if let skipped = started.skippedTensors {
+                self.logger.info("not used of the backbone's file: \(skipped.joined(separator: ", "))")
+            }
             state.progress[token] = AttemptProgress(
                 firstStep: started.step,
                 step: started.step,

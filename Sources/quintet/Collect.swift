@@ -43,7 +43,7 @@ extension ShardOutcome {
     fileprivate init(_ shard: SweepShard) {
         if let result = shard.result {
             self = .finished(result)
-        } else if shard.isFailed {
+        } else if shard.givenUp != nil {
             self = .failed(shard.failures?.last?.message ?? "no reason is known")
         } else {
             self = .unfinished

@@ -80,8 +80,9 @@ final class LocalWorkers: Sendable {
     private func launch(_ name: String) throws {
         let arguments = [
             "worker", "--lifeline", "--folder", self.folder.worker(name), "--slots", "\(self.options.slots)",
-            "--threads",
-            "\(self.options.threadsPerShard)",
+            "--threads", "\(self.options.threadsPerShard)",
+            // They share one machine.
+            "--memory", "\((ProcessInfo.processInfo.physicalMemory >> 20) / UInt64(self.options.workers))",
         ]
         var environment = ProcessInfo.processInfo.environment
         // Not among the arguments, which every user of the machine can read.

@@ -50,8 +50,8 @@ struct Quintet: AsyncParsableCommand {
         abstract: "Runs grids of fine-tuning experiments on many machines and averages them over seeds.",
         version: Self.version,
         subcommands: [
-            Launch.self, Resume.self, Status.self, Collect.self, WorkerCommand.self, FetchCommand.self, Train.self,
-            Encode.self,
+            Launch.self, Resume.self, Collect.self, Status.self, Why.self, CoordinatorCommand.self, WorkerCommand.self,
+            FetchCommand.self, Verify.self, GarbageCollection.self, Train.self, Encode.self,
         ]
     )
 }

@@ -10,8 +10,19 @@ struct Resume: AsyncParsableCommand {
     @Argument(help: "The sweep; without it, the one launched last.")
     var sweep: String?
 
+    @Flag(help: "Of the shards that were given up, retry only those that failed.")
+    var failed = false
+
+    @Flag(help: "Of the shards that were given up, retry only those that are quarantined.")
+    var quarantined = false
+
     @OptionGroup var state: StateOptions
     @OptionGroup var session: SessionOptions
+
+    private var retried: Set<GivenUp> {
+        if self.failed == self.quarantined { return [.failed, .quarantined] }
+        return self.failed ? [.failed] : [.quarantined]
+    }
 
     func run() async throws {
         // Reading first: a folder without a sweep is not made into one.
@@ -26,6 +37,7 @@ struct Resume: AsyncParsableCommand {
             store: store,
             sweep: sweep,
             options: self.session,
+            retried: self.retried,
             note: nil
         ).run()
     }

@@ -46,7 +46,11 @@ struct SessionOptions: ParsableArguments {
 
     /// Where to listen: by default on this machine alone, on any port.
     func address() throws -> (host: String, port: Int) {
-        guard let listen else { return ("127.0.0.1", 0) }
+        try self.listen.map(Self.address) ?? ("127.0.0.1", 0)
+    }
+
+    /// `HOST:PORT` taken apart.
+    static func address(_ listen: String) throws -> (host: String, port: Int) {
         guard let colon = listen.lastIndex(of: ":"), let port = Int(listen[listen.index(after: colon)...]),
             (0...65_535).contains(port)
         else { throw ValidationError("--listen is \(listen); give HOST:PORT, such as 0.0.0.0:7461.") }

@@ -25,8 +25,13 @@ struct Status: ParsableCommand {
     /// One line for the sweep, and one for each shard without a result.
     static func text(_ sweep: StoredSweep, _ shards: [SweepShard]) -> String {
         let done = shards.count { $0.result != nil }
-        let failed = shards.count { $0.result == nil && $0.isFailed }
-        var lines = ["\(sweep.name): \(done) of \(shards.count) done\(failed == 0 ? "" : ", \(failed) failed")"]
+        let failed = shards.count { $0.result == nil && $0.givenUp == .failed }
+        let quarantined = shards.count { $0.result == nil && $0.givenUp == .quarantined }
+        let standing = sweep.terms.standing == .active ? "" : " (\(sweep.terms.standing))"
+        var lines = [
+            "\(sweep.name)\(standing): \(done) of \(shards.count) done\(failed == 0 ? "" : ", \(failed) failed")"
+                + (quarantined == 0 ? "" : ", \(quarantined) quarantined")
+        ]
         for shard in shards where shard.result == nil {
             lines.append("\(shard.planned.name)  \(Self.state(of: shard))")
         }
@@ -37,7 +42,9 @@ struct Status: ParsableCommand {
 
     private static func state(of shard: SweepShard) -> String {
         let checkpoint = shard.checkpoints?.last.map { ", checkpoint at step \($0.step)" } ?? ""
-        if shard.isFailed { return "failed: \(shard.failures?.last?.message ?? "no reason is known")" }
+        if let givenUp = shard.givenUp {
+            return "\(givenUp.rawValue): \(shard.failures?.last?.message ?? "no reason is known")"
+        }
         if let worker = shard.worker { return "given to \(worker)\(checkpoint)" }
         let last = shard.failures?.last.map { "; last try: \($0.message)" } ?? ""
         return "waiting\(checkpoint)\(last)"

@@ -17,6 +17,8 @@ struct SweepSession {
     let store: Store
     let sweep: StoredSweep
     let options: SessionOptions
+    /// Which shards that were given up are tried again.
+    var retried: Set<GivenUp> = [.failed, .quarantined]
     /// Said first.
     let note: String?
 
@@ -38,8 +40,8 @@ struct SweepSession {
         defer { withExtendedLifetime(self.lock) {} }
         let display = ProgressDisplay()
         if let note { display.write(note) }
-        let retried = try self.store.retryFailed(of: self.sweep.name)
-        if retried > 0 { display.write("trying \(retried) failed shards again") }
+        let retried = try self.store.retry(self.retried, of: self.sweep.name)
+        if retried > 0 { display.write("trying \(retried) shards again that were given up") }
         let end = try await self.work(display)
         display.finish()
         switch end {
@@ -71,7 +73,7 @@ struct SweepSession {
             state: self.state,
             store: self.store,
             authority: authority,
-            sweep: self.sweep,
+            sweeps: [self.sweep],
             version: Quintet.version,
             logger: logger
         )
@@ -169,29 +171,14 @@ struct SweepSession {
         _ ends: AsyncStream<End>.Continuation
     ) async {
         for await notice in service.notices {
+            display.tell(notice)
             switch notice {
-            case .workerJoined(let worker, let hello) where !LocalWorkers.isLocal(worker):
-                display.write("\(worker) joined from \(hello.host) with \(hello.slots) × \(hello.threads) threads")
-            case .workerLost(let worker) where !LocalWorkers.isLocal(worker): display.write("\(worker) is gone")
-            case .workerJoined, .workerLost: break
-            case .started(let name, let worker, let step):
-                display.report(.started(name: name, worker: worker, step: step))
-            case .finished(let name, let worker, let result):
-                let metric = (try? TaskDescription.named(result.task))?.primary ?? .accuracy
-                display.report(
-                    .finished(
-                        name: name,
-                        worker: worker,
-                        metric: metric.rawValue,
-                        score: result.scored.metrics[metric],
-                        seconds: result.runtimeSeconds
-                    )
-                )
-            case .failed(let name, let failure, let isFinal):
-                display.report(.failed(name: name, worker: "", message: failure.message, isFinal: isFinal))
             case .ended: ends.yield(.ended)
             case .drained: ends.yield(.drained)
+            case .stalled(let reason) where self.options.listen == nil:
+                ends.yield(.broken("no worker can go on; \(reason)"))
             case .broken(let reason): ends.yield(.broken(reason))
+            default: break
             }
         }
     }

@@ -6,6 +6,7 @@ import Fetching
 import Files
 import Foundation
 import Logging
+import Tensors
 import Transport
 import Wire
 import WorkerShell
@@ -29,6 +30,23 @@ struct WorkerCommand: AsyncParsableCommand {
     @Option(help: "Threads of each shard; by default all cores are shared out.")
     var threads: Int?
 
+    @Option(help: ArgumentHelp("Memory for all its shards; by default the machine's.", valueName: "MiB"))
+    var memory: Int?
+
+    @Option(
+        name: .customLong("label"),
+        help: ArgumentHelp("Something that sweeps may ask for; may be given several times.", valueName: "name")
+    )
+    var labels: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Seconds until this machine is taken away: everything is handed back before. Default: SLURM_JOB_END_TIME.",
+            valueName: "seconds"
+        )
+    )
+    var deadline: Int?
+
     @Option(help: "Where backbones and data are kept; default: QUINTET_CACHE or ~/.cache/quintet.")
     var cache: String?
 
@@ -45,6 +63,19 @@ struct WorkerCommand: AsyncParsableCommand {
         if let threads, !(1...1024).contains(threads) {
             throw ValidationError("--threads is \(threads); give 1 to 1024.")
         }
+        if let memory, !(1..<1 << 40).contains(memory) {
+            throw ValidationError("--memory is \(memory); give the MiB that this worker may use.")
+        }
+        if let deadline, deadline < 0 { throw ValidationError("--deadline is \(deadline); give 0 or more.") }
+        guard self.labels.count <= Hello.labelsLimit else {
+            throw ValidationError("--label is given \(self.labels.count) times; give at most \(Hello.labelsLimit).")
+        }
+    }
+
+    /// Slurm gives the end of its job in seconds since 1970.
+    private var secondsLeft: Int? {
+        let end = ProcessInfo.processInfo.environment["SLURM_JOB_END_TIME"].flatMap(Int64.init)
+        return self.deadline ?? end.map { Int(max(0, $0 - currentSeconds())) }
     }
 
     func run() async throws {
@@ -69,7 +100,11 @@ struct WorkerCommand: AsyncParsableCommand {
             slots: self.slots,
             threads: self.threads ?? max(1, cores / self.slots),
             trainer: [Executable.path, "train", "--lifeline"],
-            version: Quintet.version
+            version: Quintet.version,
+            memoryBytes: self.memory.map { $0 << 20 } ?? Int(clamping: ProcessInfo.processInfo.physicalMemory),
+            labels: Set(self.labels),
+            kernelClass: BLAS.kernelClass,
+            endsAt: self.secondsLeft.map { ContinuousClock.now + .seconds($0) }
         )
         let service = WorkerService(options, identity: identity, logger: logger)
         let signals = InterruptSignals { _ in service.leave() }

@@ -115,7 +115,13 @@ struct ClusterSimulation {
     }
 
     var isOver: Bool {
-        self.isCalm && self.keys.allSatisfy { self.disk.results.contains($0) || self.disk.shards[$0]?.state == .failed }
+        self.isCalm
+            && self.keys.allSatisfy { key in
+                switch self.disk.shards[key]?.state {
+                case .done, .failed, .quarantined: true
+                case .open, .leased, nil: false
+                }
+            }
     }
 
     // MARK: - Agenda
@@ -272,15 +278,19 @@ struct ClusterSimulation {
                 self.disk.shards[lease.key]?.state = .open
             }
         case .checkpoints(let key, let checkpoints): self.disk.shards[key]?.checkpoints = checkpoints
-        case .failed(let key, let failures, let isFinal):
+        case .failed(let key, let failures, let verdict):
             self.disk.shards[key]?.failures = failures
-            self.disk.shards[key]?.state = isFinal ? .failed : .open
-            if isFinal { self.seen["shard given up", default: 0] += 1 }
+            switch verdict {
+            case .retry: self.disk.shards[key]?.state = .open
+            case .failed: self.disk.shards[key]?.state = .failed
+            case .quarantined: self.disk.shards[key]?.state = .quarantined
+            }
+            if verdict != .retry { self.seen["shard given up", default: 0] += 1 }
         case .finished(let lease, _, _, let checkpoints):
             precondition(self.disk.results.insert(lease.key).inserted, "two results for \(lease.key)")
             self.disk.shards[lease.key]?.state = .done
             self.disk.shards[lease.key]?.checkpoints = checkpoints
-        case .retried: preconditionFailure("a coordinator retried")
+        case .retried, .sweep: preconditionFailure("nobody asked for \(entry)")
         }
     }
 
@@ -310,7 +320,9 @@ struct ClusterSimulation {
         case .wake(let instant):
             self.wakeRequest += 1
             self.schedule(.wakeCoordinator(request: self.wakeRequest), at: instant.milliseconds)
-        case .record, .ended, .drained: break
+        case .compare: self.seen["ran twice", default: 0] += 1
+        case .suspended: self.seen["suspended", default: 0] += 1
+        case .record, .stalled, .sweepEnded, .ended, .drained: break
         }
     }
 

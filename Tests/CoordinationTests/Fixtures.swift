@@ -48,6 +48,18 @@ func failure(
 
 func at(_ seconds: Int) -> Instant { Instant(milliseconds: Int64(seconds) * 1000) }
 
+extension Coordinator.Event {
+    /// Shards of the one sweep that most tests have.
+    static func submitted(_ shards: [Coordinator.KnownShard]) -> Self {
+        .submitted(SweepTerms(name: "sweep"), shards)
+    }
+
+    /// A worker of which nothing but its slots matters.
+    static func workerJoined(_ worker: WorkerName, slots: Int, holding: [Lease]) -> Self {
+        .workerJoined(worker, Capacity(slots: slots), holding: holding)
+    }
+}
+
 extension [Coordinator.Directive] {
     /// What was granted.
     var grants: [Lease] {

@@ -98,11 +98,12 @@ func testCheckpoint(_ kind: TrainerEvent.Checkpointed.Kind, _ step: Int) -> Trai
             best: testCheckpoint(.best, 4)
         )
         var failures = Coordinator.Failures()
-        failures.experiment = 3
-        failures.last = AttemptFailure(cause: .experiment, kind: .diverged, message: "loss is not a number")
+        let diverged = AttemptFailure(cause: .experiment, kind: .diverged, message: "loss is not a number")
+        failures.experiment = [.init(worker: "c", failure: diverged)]
+        failures.last = diverged
         try store.apply([
             .granted(leases[0], to: "a"), .granted(leases[1], to: "b"), .granted(leases[2], to: "c"),
-            .checkpoints(shards[1].key, checkpoints), .failed(shards[2].key, failures, isFinal: true),
+            .checkpoints(shards[1].key, checkpoints), .failed(shards[2].key, failures, .failed),
             .finished(
                 leases[0],
                 by: "a",
@@ -122,8 +123,16 @@ func testCheckpoint(_ kind: TrainerEvent.Checkpointed.Kind, _ step: Int) -> Trai
         #expect(try again.referredBlobs() == Set([4, 5, 9].map { testCheckpoint($0 == 5 ? .last : .best, $0).digest }))
         #expect(try again.refers(to: testCheckpoint(.last, 5).digest))
         #expect(try !again.refers(to: testCheckpoint(.last, 6).digest))
-        #expect(try store.retryFailed(of: "test") == 1)
-        #expect(try again.knownShards(of: "test")[2] == Coordinator.KnownShard(key: shards[2].key))
+        #expect(
+            known[2].cell == shards[2].cellDigest && known[2].cell == known[3].cell && known[0].cell != known[2].cell
+        )
+        #expect(try store.retry([.quarantined], of: "test") == 0)
+        #expect(try store.retry([.failed], of: "test") == 1)
+        let retried = Coordinator.KnownShard(key: shards[2].key, cell: shards[2].cellDigest)
+        #expect(try again.knownShards(of: "test")[2] == retried)
+        let terms = SweepTerms(name: "test", priority: 3, weight: 2, standing: .paused)
+        try store.apply([.sweep(terms)])
+        #expect(try again.sweep(named: "test").terms == terms)
     }
 
     @Test func `a transaction that fails leaves nothing of itself`() throws {

@@ -37,7 +37,7 @@ private final class Cluster {
             state: self.state,
             store: self.store,
             authority: self.authority,
-            sweep: self.sweep,
+            sweeps: [self.sweep],
             version: "test",
             logger: self.logger
         )
@@ -186,8 +186,8 @@ private final class Cluster {
         var failures: [String: AttemptFailure] = [:]
         while failures.count < 3 {
             let notice = await cluster.wait { if case .failed = $0 { true } else { false } }
-            guard case .failed(let name, let failure, let isFinal)? = notice else { break }
-            if name == "rte/full/1" { #expect(isFinal) }
+            guard case .failed(let name, let failure, let verdict)? = notice else { break }
+            if name == "rte/full/1" { #expect(verdict == .failed) }
             if failures.updateValue(failure, forKey: name) == nil, name != "rte/full/1" {
                 try files.order(nil, seed: name.hasSuffix("0") ? 0 : 2)
             }

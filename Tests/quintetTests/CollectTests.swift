@@ -67,7 +67,7 @@ import Testing
         }
         var failures = Coordinator.Failures()
         failures.last = AttemptFailure(cause: .experiment, kind: .diverged, message: "the loss is nan")
-        try store.apply(finished + [.failed(shards[2].key, failures, isFinal: true)])
+        try store.apply(finished + [.failed(shards[2].key, failures, .failed)])
     }
 
     private func result(of shard: Shard, accuracy: Double) -> ShardResult {

@@ -1,0 +1,238 @@
+internal import Digests
+internal import Sweeps
+
+extension Coordinator {
+    /// A connected worker.
+    struct Member: Sendable {
+        let capacity: Capacity
+        var isDraining = false
+        /// Moved on by anything it says; when it passes, the worker is disconnected.
+        var deadline: Instant
+        /// When its machine is taken away.
+        let endsAt: Instant?
+        var leases: Set<LeaseToken> = []
+        /// Of what its leases need.
+        var memoryBytes = 0
+    }
+
+    /// Shards that differ in nothing but their seed, and how long those took that are done.
+    struct Cell: Sendable {
+        var shards = 0
+        var done = 0
+        var milliseconds: [Int64] = []
+    }
+}
+
+// Which worker gets which shard.
+extension Coordinator {
+    mutating func grantQueued(at now: Instant) -> [Directive] {
+        for (position, due) in self.delayed where due <= now {
+            self.delayed[position] = nil
+            let key = self.order[position]
+            guard var entry = self.shards[key] else { preconditionFailure("\(key) is delayed but unknown") }
+            self.enqueue(key, &entry, notBefore: nil)
+            self.shards[key] = entry
+        }
+        guard !self.isDraining else { return [] }
+        var directives: [Directive] = []
+        var setAside: [ShardKey] = []
+        while let (key, worker) = self.nextMatch(&setAside, at: now) {
+            guard let entry = self.shards[key], let sweep = entry.sweeps.first(where: { self.isActive($0) }) else {
+                preconditionFailure("\(key) is queued but nobody's")
+            }
+            self.counter += 1
+            let lease = Lease(token: LeaseToken(epoch: self.epoch, counter: self.counter), key: key)
+            self.hold(lease, by: worker, for: sweep, isWhole: entry.checkpoints.last == nil, at: now)
+            directives.append(.record(.granted(lease, to: worker)))
+            directives.append(.grant(lease, to: worker, from: entry.checkpoints))
+        }
+        for key in setAside {
+            guard var entry = self.shards[key] else { continue }
+            self.enqueue(key, &entry, notBefore: nil)
+            self.shards[key] = entry
+        }
+        return directives
+    }
+
+    private func isActive(_ sweep: Int) -> Bool { self.sweeps[sweep].terms.standing == .active }
+
+    /// The next shard in turn that a worker can take, out of its queues, and the worker.
+    ///
+    /// - Parameter setAside: takes shards that should wait for a worker on which they have not failed.
+    private mutating func nextMatch(_ setAside: inout [ShardKey], at now: Instant) -> (ShardKey, WorkerName)? {
+        let free = self.members.filter { self.isFree($0.key, $0.value, at: now) }
+        guard !free.isEmpty else { return nil }
+        for sweep in self.turns {
+            while let position = self.firstFitting(sweep, free) {
+                let key = self.order[position]
+                guard let entry = self.shards[key] else { preconditionFailure("\(key) is queued but unknown") }
+                self.dequeue(key)
+                if let worker = self.bestWorker(for: entry, among: free, at: now) { return (key, worker) }
+                setAside.append(key)
+            }
+        }
+        return nil
+    }
+
+    /// Of the sweep's waiting shards the first that any of these workers has room for.
+    private func firstFitting(_ sweep: Int, _ free: [WorkerName: Member]) -> Int? {
+        self.sweeps[sweep].waiting.compactMap { needs, queue in
+            guard let lowest = queue.lowest, free.values.contains(where: { $0.fits(needs) }) else { return nil }
+            return lowest
+        }.min()
+    }
+
+    /// Whether a worker may be given something.
+    private func isFree(_ worker: WorkerName, _ member: Member, at now: Instant) -> Bool {
+        self.obstacle(worker, member, at: now) == nil && member.leases.count < self.slots(of: worker, member)
+    }
+
+    private func slots(of worker: WorkerName, _ member: Member) -> Int {
+        self.records[worker]?.isOnProbation == true ? 1 : member.capacity.slots
+    }
+
+    /// Where it has not failed, on the kernels that it began with, where most slots are free; of several the first by
+    /// name. `nil` where it has failed on all of these and another worker is there that could take it later.
+    private func bestWorker(for entry: Entry, among free: [WorkerName: Member], at now: Instant) -> WorkerName? {
+        let fitting = free.filter { $0.value.fits(entry.needs) }
+        let fresh = fitting.filter { !entry.failures.names($0.key) }
+        if fresh.isEmpty, !entry.failures.experiment.isEmpty {
+            let isOtherThere = self.members.contains { worker, member in
+                !entry.failures.names(worker) && member.couldFit(entry.needs)
+                    && self.obstacle(worker, member, at: now) == nil
+            }
+            if isOtherThere { return nil }
+        }
+        let candidates = fresh.isEmpty ? fitting : fresh
+        func rank(_ worker: WorkerName, _ member: Member) -> (Int, Int, WorkerName) {
+            let isOther = entry.checkpoints.last != nil && entry.checkpoints.kernelClass != member.capacity.kernelClass
+            return (isOther ? 1 : 0, member.leases.count - member.capacity.slots, worker)
+        }
+        return candidates.min { rank($0.key, $0.value) < rank($1.key, $1.value) }?.key
+    }
+
+    /// Why a worker gets nothing at all, for people; `nil` where it may.
+    func obstacle(_ worker: WorkerName, _ member: Member, at now: Instant) -> String? {
+        if member.isDraining { return "is leaving" }
+        if let until = self.records[worker]?.suspendedUntil, until > now {
+            return "is suspended for \((until.milliseconds - now.milliseconds + 999) / 1000) s more"
+        }
+        if let ends = member.endsAt, ends < now + self.limits.shortestLeaseSeconds {
+            return "has too little time left to reach a checkpoint"
+        }
+        return nil
+    }
+
+    /// Makes a lease live.
+    mutating func hold(_ lease: Lease, by worker: WorkerName, for sweep: Int, isWhole: Bool, at now: Instant) {
+        guard let entry = self.shards[lease.key] else { preconditionFailure("\(lease.key) is unknown") }
+        if case .leased(let first, nil) = entry.state {
+            self.shards[lease.key]?.state = .leased(first, twin: lease.token)
+        } else {
+            self.shards[lease.key]?.state = .leased(lease.token)
+            self.shards[lease.key]?.lastToken = lease.token
+        }
+        self.leases[lease.token] = LiveLease(
+            key: lease.key,
+            worker: worker,
+            sweep: sweep,
+            grantedAt: now,
+            isWhole: isWhole,
+            deadline: now + self.limits.leaseSeconds
+        )
+        self.sweeps[sweep].running += 1
+        self.members[worker]?.leases.insert(lease.token)
+        self.members[worker]?.memoryBytes += entry.needs.memoryBytes
+    }
+
+    /// Ends a live lease. A shard that has no other is left as queued, in no queue: what becomes of it is the caller's
+    /// business.
+    mutating func release(_ token: LeaseToken) {
+        guard let lease = self.leases.removeValue(forKey: token), let entry = self.shards[lease.key] else {
+            preconditionFailure("\(token) is not live")
+        }
+        self.sweeps[lease.sweep].running -= 1
+        if self.members[lease.worker]?.leases.remove(token) != nil {
+            self.members[lease.worker]?.memoryBytes -= entry.needs.memoryBytes
+        }
+        guard case .leased(let first, let twin) = entry.state else { preconditionFailure("\(lease.key) is not leased") }
+        if let rest = token == first ? twin : first {
+            self.shards[lease.key]?.state = .leased(rest)
+            self.shards[lease.key]?.lastToken = max(rest, entry.lastToken ?? rest)
+        } else {
+            self.shards[lease.key]?.state = .queued(notBefore: nil)
+        }
+    }
+
+    /// Ends a live lease and has that written, and which attempt is now the only one where a twin is left.
+    mutating func endLease(_ token: LeaseToken) -> [Directive] {
+        guard let lease = self.leases[token] else { preconditionFailure("\(token) is not live") }
+        self.release(token)
+        let released = Directive.record(.released(Lease(token: token, key: lease.key)))
+        guard case .leased(let rest, nil) = self.shards[lease.key]?.state, let worker = self.leases[rest]?.worker else {
+            return [released]
+        }
+        return [released, .record(.granted(Lease(token: rest, key: lease.key), to: worker))]
+    }
+
+    // MARK: - Twins
+
+    /// Where nothing waits, a free worker may run a late shard a second time: the first result counts.
+    mutating func grantTwins(at now: Instant) -> [Directive] {
+        guard !self.isDraining, self.delayed.isEmpty, self.turns.isEmpty else { return [] }
+        var directives: [Directive] = []
+        for token in self.leases.keys.sorted() {
+            guard let lease = self.leases[token], let entry = self.shards[lease.key],
+                self.isLate(lease, entry, at: now),
+                case .leased(token, nil) = entry.state, self.isWanted(entry)
+            else { continue }
+            let free = self.members.filter { worker, member in
+                worker != lease.worker && !entry.failures.names(worker) && self.isFree(worker, member, at: now)
+                    && member.fits(entry.needs)
+            }
+            guard let worker = self.bestWorker(for: entry, among: free, at: now) else { continue }
+            self.counter += 1
+            let twin = Lease(token: LeaseToken(epoch: self.epoch, counter: self.counter), key: lease.key)
+            self.hold(twin, by: worker, for: lease.sweep, isWhole: entry.checkpoints.last == nil, at: now)
+            directives.append(.grant(twin, to: worker, from: entry.checkpoints))
+        }
+        return directives
+    }
+
+    private func isLate(_ lease: LiveLease, _ entry: Entry, at now: Instant) -> Bool {
+        self.lateTime(lease, entry).map { $0 <= now } ?? false
+    }
+
+    /// From when a running shard is late; `nil` while too few of its cell are done.
+    private func lateTime(_ lease: LiveLease, _ entry: Entry) -> Instant? {
+        guard let cell = entry.cell.flatMap({ self.cells[$0] }), !cell.milliseconds.isEmpty,
+            Double(cell.done) >= self.limits.twinDoneShare * Double(cell.shards)
+        else { return nil }
+        let sorted = cell.milliseconds.sorted()
+        let median = sorted[sorted.count / 2]
+        let wait = max(Int64(Double(median) * self.limits.twinSlowness), Int64(self.limits.twinSeconds) * 1000)
+        return Instant(milliseconds: lease.grantedAt.milliseconds + wait)
+    }
+
+    /// When the next running shard becomes late that has no twin yet.
+    func earliestLateTime(after now: Instant) -> Instant? {
+        guard self.members.count > 1, self.turns.isEmpty else { return nil }
+        return self.leases.compactMap { token, lease -> Instant? in
+            guard let entry = self.shards[lease.key], case .leased(token, nil) = entry.state else { return nil }
+            return self.lateTime(lease, entry)
+        }.filter { $0 > now }.min()
+    }
+}
+
+extension Coordinator.Member {
+    /// Whether there is room now.
+    func fits(_ needs: Needs) -> Bool {
+        needs.memoryBytes <= self.capacity.memoryBytes - self.memoryBytes
+            && needs.labels.isSubset(of: self.capacity.labels)
+    }
+
+    /// Whether there is room when nothing runs.
+    func couldFit(_ needs: Needs) -> Bool {
+        needs.memoryBytes <= self.capacity.memoryBytes && needs.labels.isSubset(of: self.capacity.labels)
+    }
+}

@@ -1,0 +1,187 @@
+internal import Sweeps
+
+extension Coordinator {
+    /// A sweep and those of its shards that wait, by what they need: one look at each need finds whom to serve.
+    struct Sweep: Sendable {
+        var terms: SweepTerms
+        var waiting: [Needs: PositionQueue] = [:]
+        var running = 0
+        var unfinished = 0
+        var isEndTold = false
+    }
+}
+
+// Sweeps side by side: whose turn it is, and what a person changes.
+extension Coordinator {
+    mutating func submit(_ terms: SweepTerms, _ known: [KnownShard], at now: Instant) -> [Directive] {
+        let place = self.place(of: terms)
+        for shard in known {
+            if self.shards[shard.key] == nil {
+                self.add(shard, to: place, at: now)
+            } else if self.shards[shard.key]?.sweeps.contains(place) == false {
+                self.share(shard.key, with: place)
+            }
+        }
+        self.sweeps[place].isEndTold = false
+        self.announced = nil
+        return []
+    }
+
+    /// The sweep of that name, new or with these terms.
+    private mutating func place(of terms: SweepTerms) -> Int {
+        if let place = self.sweeps.firstIndex(where: { $0.terms.name == terms.name }) {
+            self.sweeps[place].terms = terms
+            return place
+        }
+        self.sweeps.append(Sweep(terms: terms))
+        return self.sweeps.count - 1
+    }
+
+    private mutating func add(_ shard: KnownShard, to place: Int, at now: Instant) {
+        let position = self.order.count
+        self.order.append(shard.key)
+        var entry = Entry(
+            position: position,
+            state: .queued(notBefore: nil),
+            checkpoints: shard.checkpoints,
+            failures: shard.failures,
+            needs: shard.needs,
+            cell: shard.cell,
+            sweeps: [place],
+            lastToken: nil
+        )
+        if let cell = shard.cell { self.cells[cell, default: Cell()].shards += 1 }
+        switch shard.state {
+        case .open:
+            self.enqueue(shard.key, &entry, notBefore: nil)
+            self.sweeps[place].unfinished += 1
+        case .leased(let token, let worker):
+            precondition(token.epoch < self.epoch, "\(token) is from a later coordinator than epoch \(self.epoch)")
+            entry.state = .leased(token)
+            entry.lastToken = token
+            self.leases[token] = LiveLease(
+                key: shard.key,
+                worker: worker,
+                sweep: place,
+                grantedAt: now,
+                isWhole: false,
+                deadline: now + self.limits.leaseSeconds
+            )
+            self.sweeps[place].running += 1
+            self.sweeps[place].unfinished += 1
+        case .done:
+            entry.state = .done
+            if let cell = shard.cell { self.cells[cell]?.done += 1 }
+        case .failed: entry.state = .failed
+        case .quarantined: entry.state = .quarantined
+        }
+        self.shards[shard.key] = entry
+    }
+
+    /// A second sweep wants a shard that is there.
+    private mutating func share(_ key: ShardKey, with place: Int) {
+        guard var entry = self.shards[key] else { return }
+        entry.sweeps.append(place)
+        self.shards[key] = entry
+        if !entry.state.isOver { self.sweeps[place].unfinished += 1 }
+        if case .queued(nil) = entry.state {
+            self.sweeps[place].waiting[entry.needs, default: PositionQueue()].insert(entry.position)
+        }
+    }
+
+    mutating func change(_ terms: SweepTerms) -> [Directive] {
+        guard let place = self.sweeps.firstIndex(where: { $0.terms.name == terms.name }),
+            self.sweeps[place].terms != terms
+        else { return [] }
+        self.sweeps[place].terms = terms
+        self.announced = nil
+        let record = Directive.record(.sweep(terms))
+        guard terms.standing != .active else { return [record] }
+        // What another active sweep wants too goes on for that one.
+        let own = self.leases.keys.sorted().filter { token in
+            guard let lease = self.leases[token], let entry = self.shards[lease.key] else { return false }
+            return entry.sweeps.contains(place) && !self.isWanted(entry)
+        }
+        switch terms.standing {
+        case .active: return [record]
+        case .paused: return [record] + self.requestHandBack(own)
+        case .cancelled: return [record] + own.flatMap { self.dropCancelled($0) }
+        }
+    }
+
+    private mutating func dropCancelled(_ token: LeaseToken) -> [Directive] {
+        guard let lease = self.leases[token], var entry = self.shards[lease.key] else { return [] }
+        let dead = Lease(token: token, key: lease.key)
+        let ended = self.endLease(token)
+        if case .queued = self.shards[lease.key]?.state {
+            self.enqueue(lease.key, &entry, notBefore: nil)
+            self.shards[lease.key] = entry
+        }
+        return ended + [.revoke(dead, from: lease.worker)]
+    }
+
+    /// Whether any active sweep wants it.
+    func isWanted(_ entry: Entry) -> Bool {
+        entry.sweeps.contains { self.sweeps[$0].terms.standing == .active }
+    }
+
+    /// Puts a shard that nobody runs into its sweeps' queues, now or when its time has come.
+    mutating func enqueue(_ key: ShardKey, _ entry: inout Entry, notBefore: Instant?) {
+        entry.state = .queued(notBefore: notBefore)
+        if let notBefore {
+            self.delayed[entry.position] = notBefore
+        } else {
+            for sweep in entry.sweeps {
+                self.sweeps[sweep].waiting[entry.needs, default: PositionQueue()].insert(entry.position)
+            }
+        }
+    }
+
+    /// Takes a queued shard out of all queues.
+    mutating func dequeue(_ key: ShardKey) {
+        guard let entry = self.shards[key], case .queued = entry.state else {
+            preconditionFailure("\(key) is not queued")
+        }
+        guard self.delayed.removeValue(forKey: entry.position) == nil else { return }
+        for sweep in entry.sweeps { self.sweeps[sweep].waiting[entry.needs]?.remove(entry.position) }
+    }
+
+    /// One shard fewer to go for each of its sweeps.
+    mutating func countOver(_ entry: Entry) {
+        for sweep in entry.sweeps { self.sweeps[sweep].unfinished -= 1 }
+    }
+
+    /// Active sweeps with something waiting, the one whose turn it is first: by priority, then by how much of its
+    /// share it uses, then by age.
+    var turns: [Int] {
+        self.sweeps.indices.filter { index in
+            self.sweeps[index].terms.standing == .active && self.sweeps[index].waiting.values.contains { !$0.isEmpty }
+        }.sorted { left, right in
+            let (a, b) = (self.sweeps[left], self.sweeps[right])
+            guard a.terms.priority == b.terms.priority else { return a.terms.priority > b.terms.priority }
+            let (usedA, usedB) = ((a.running + 1) * b.terms.weight, (b.running + 1) * a.terms.weight)
+            return (usedA, left) < (usedB, right)
+        }
+    }
+
+    /// Says once how a sweep, and how everything, ended.
+    mutating func announceEnd() -> [Directive] {
+        var ends: [Directive] = []
+        for index in self.sweeps.indices where self.sweeps[index].unfinished == 0 && !self.sweeps[index].isEndTold {
+            self.sweeps[index].isEndTold = true
+            ends.append(.sweepEnded(self.sweeps[index].terms.name))
+        }
+        let wanted = self.sweeps.filter { $0.terms.standing != .cancelled }
+        let end: Directive
+        if !wanted.isEmpty, wanted.allSatisfy({ $0.unfinished == 0 }) {
+            end = .ended
+        } else if self.isDraining, self.members.values.allSatisfy(\.leases.isEmpty) {
+            end = .drained
+        } else {
+            return ends
+        }
+        guard self.announced != end else { return ends }
+        self.announced = end
+        return ends + [end]
+    }
+}

@@ -1,0 +1,137 @@
+internal import Coordination
+public import Digests
+internal import Files
+internal import Foundation
+internal import GRDB
+public import Sweeps
+public import Wire
+
+/// Whether what the store says is there is there, and is what it was. Only while no coordinator runs.
+public struct StateAudit: Sendable {
+    private let store: Store
+    private let blobs: BlobStore
+
+    public init(store: Store, blobs: BlobStore) {
+        self.store = store
+        self.blobs = blobs
+    }
+
+    /// Something that is not as it should be.
+    public enum Finding: Hashable, Sendable, CustomStringConvertible {
+        /// SQLite's own check of the file's structure.
+        case structure(String)
+        /// A result that cannot be read, or stands under another key.
+        case result(ShardKey, String)
+        case missingBlob(Digest, of: ShardKey)
+        case damagedBlob(Digest, of: ShardKey)
+
+        public var description: String {
+            switch self {
+            case .structure(let text): "the store: \(text)"
+            case .result(let key, let reason): "the result of shard \(key.short): \(reason)"
+            case .missingBlob(let digest, let key): "checkpoint \(digest.short) of shard \(key.short) is missing"
+            case .damagedBlob(let digest, let key):
+                "checkpoint \(digest.short) of shard \(key.short) is not what its digest says"
+            }
+        }
+
+        /// What a repair does about it; `nil` where nothing can be done from here.
+        public var remedy: String? {
+            switch self {
+            case .structure: nil
+            case .result: "the shard runs again"
+            case .missingBlob, .damagedBlob: "the checkpoint is forgotten; a shard without a result begins anew"
+            }
+        }
+    }
+
+    /// Reads everything once.
+    public func findings() throws -> [Finding] {
+        try self.structure() + self.results() + self.checkpoints()
+    }
+
+    private func structure() throws -> [Finding] {
+        try self.store.read { database in
+            let check = try String.fetchAll(database, sql: "PRAGMA integrity_check(100)").filter { $0 != "ok" }
+            let references = try Row.fetchAll(database, sql: "PRAGMA foreign_key_check").map { row in
+                "a row of \(row[0] as String) refers to one of \(row[2] as String) that is not there"
+            }
+            return (check + references).map(Finding.structure)
+        }
+    }
+
+    private func results() throws -> [Finding] {
+        try self.store.read { database in
+            try Row.fetchAll(database, sql: "SELECT key, result FROM result ORDER BY key").compactMap { row in
+                let text: String = row["key"]
+                guard let key = Digest(text) else { return .structure("\"\(text)\" is no shard key") }
+                do {
+                    let result: ShardResult = try decoded(row["result"])
+                    return result.key == key ? nil : .result(key, "it is that of shard \(result.key.short)")
+                } catch {
+                    return .result(key, "it cannot be read")
+                }
+            }
+        }
+    }
+
+    private func checkpoints() throws -> [Finding] {
+        let owned = try self.store.read { database in
+            try Row.fetchAll(database, sql: "SELECT digest, key FROM blob ORDER BY digest, key").compactMap { row in
+                Digest(row["digest"] as String).flatMap { blob in Digest(row["key"] as String).map { (blob, $0) } }
+            }
+        }
+        return try owned.compactMap { blob, key in
+            guard self.blobs.contains(blob) else { return .missingBlob(blob, of: key) }
+            return try SHA256.hash(file: self.blobs.path(of: blob)) == blob ? nil : .damagedBlob(blob, of: key)
+        }
+    }
+
+    /// Does what can be done about a finding.
+    public func repair(_ finding: Finding) throws {
+        switch finding {
+        case .structure: break
+        case .result(let key, _): try self.store.forgetResult(of: key)
+        case .missingBlob(let blob, let key): try self.store.forget(blob, of: key)
+        case .damagedBlob(let blob, let key):
+            self.blobs.remove(blob)
+            try self.store.forget(blob, of: key)
+        }
+    }
+
+    /// Removes blobs that no shard keeps, and what came of uploads that nobody has gone on with for a day.
+    ///
+    /// - Returns: how many blobs there were, and their bytes.
+    public func collectGarbage() throws -> (blobs: Int, bytes: Int) {
+        let kept = try self.store.referredBlobs()
+        let bytes = try self.blobs.all().filter { !kept.contains($0) }.reduce(0) { sum, blob in
+            let attributes = try? FileManager.default.attributesOfItem(atPath: self.blobs.path(of: blob))
+            return sum + ((attributes?[.size] as? Int) ?? 0)
+        }
+        return (try self.blobs.removeAll(except: kept), bytes)
+    }
+}
+
+extension Store {
+    /// The shard is as if it had never been finished; its checkpoints stay.
+    fileprivate func forgetResult(of key: ShardKey) throws(StoreError) {
+        try self.write { try $0.execute(sql: "DELETE FROM result WHERE key = ?", arguments: [key.description]) }
+    }
+
+    /// The shard no longer keeps this blob.
+    fileprivate func forget(_ blob: Digest, of key: ShardKey) throws(StoreError) {
+        let text = try self.read { database in
+            try String.fetchOne(
+                database,
+                sql: "SELECT checkpoints FROM shard WHERE key = ?",
+                arguments: [key.description]
+            )
+        }
+        guard var checkpoints: Checkpoints = try storing(self.path, { try text.map { try decoded($0) } }) else {
+            return
+        }
+        if checkpoints.last?.digest == blob { checkpoints.last = nil }
+        if checkpoints.best?.digest == blob { checkpoints.best = nil }
+        try self.apply([.checkpoints(key, checkpoints)])
+    }
+}

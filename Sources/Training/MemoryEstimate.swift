@@ -1,0 +1,34 @@
+internal import Adapters
+public import Encoders
+internal import Layers
+public import Sweeps
+
+/// What a trainer will have resident at most, before it is started: a shard goes only where that fits.
+///
+/// It counts what training is made of: the backbone's file; of each trainable parameter its value, gradient, two
+/// moments and best value; the activations and gradients of one pass. A benchmark compares it with the system's figure.
+public func estimatedMemoryBytes(
+    _ configuration: EncoderConfiguration,
+    method: String,
+    settings: Settings,
+    outputs: Int
+) -> Int {
+    let method = fineTuningMethod(method, settings: settings)
+    let declarations =
+        configuration.declarations(trains: method.trains) + method.declarations(configuration)
+        + configuration.headDeclarations(outputs: outputs, poolerInFile: true, isTrainable: true)
+    let all = declarations.reduce(0) { $0 + $1.count }
+    let trainable = declarations.filter(\.isTrainable).reduce(0) { $0 + $1.count }
+    let resolved = ResolvedSettings(settings)
+    let (length, batch) = (resolved.integer("maximumLength"), resolved.integer("batchSize"))
+    let tokens = min(length * batch, LabelledBatch.tokenBudget + length)
+    // Kept of each block: query, key, value, context, two sums, the normed one and the output; both inner matrices;
+    // the attention's probabilities. One block's gradients and the pass's two buffers come on top.
+    let kept = 8 * configuration.hidden + 2 * configuration.intermediate + configuration.heads * length
+    let scratch = 10 * configuration.hidden + configuration.intermediate
+    let floats = all + 4 * trainable + tokens * (configuration.layers * kept + scratch)
+    return programBytes + MemoryLayout<Float>.stride * floats
+}
+
+/// Of the program itself, its libraries' buffers and the task's examples.
+private let programBytes = 96 << 20

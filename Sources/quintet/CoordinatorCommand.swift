@@ -1,0 +1,76 @@
+import ArgumentParser
+import Coordination
+import CoordinatorShell
+import Foundation
+import Logging
+import Transport
+
+/// `quintet coordinator`
+struct CoordinatorCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "coordinator",
+        abstract: "Serve all sweeps of a state folder to the workers that join, until it is stopped."
+    )
+
+    @Option(help: ArgumentHelp("Where workers and commands reach it.", valueName: "host:port"))
+    var listen = "127.0.0.1:7461"
+
+    @Option(help: "How many machines may join by the line that it prints.")
+    var joins = 1
+
+    @OptionGroup var state: StateOptions
+
+    /// How long a join line is good for.
+    private static let joinLineSeconds: Int64 = 24 * 3600
+
+    func validate() throws {
+        _ = try SessionOptions.address(self.listen)
+        guard (1...100_000).contains(self.joins) else {
+            throw ValidationError("--joins is \(self.joins); give 1 to 100000.")
+        }
+    }
+
+    func run() async throws {
+        let lock = try self.state.folder.lock()
+        defer { withExtendedLifetime(lock) {} }
+        let store = try Store(writing: self.state.folder.database)
+        let display = ProgressDisplay(isInteractive: false)
+        let sweeps = try store.sweeps().reversed().filter { $0.terms.standing != .cancelled }
+        for sweep in sweeps { try SweepFolders().check(try store.folders(of: sweep.name)) }
+        let service = try CoordinatorService(
+            state: self.state.folder,
+            store: store,
+            authority: try CertificateAuthority(folder: self.state.folder.authority),
+            sweeps: Array(sweeps),
+            dismissesWorkers: false,
+            version: Quintet.version,
+            logger: Logger(label: "quintet") { display.logHandler(label: $0) }
+        )
+        let address = try SessionOptions.address(self.listen)
+        let port = try await service.start(host: address.host, port: address.port)
+        let line = try service.joinLine(
+            host: MachineAddress.reachable(address.host),
+            port: port,
+            uses: self.joins,
+            validSeconds: Self.joinLineSeconds
+        )
+        display.write("a machine joins with: quintet worker --join \(line)")
+        let signals = InterruptSignals { count in
+            if count > 1 { Foundation.exit(130) }
+            display.write("stopping after checkpoints; again to stop at once")
+            service.drain()
+        }
+        defer { signals.cancel() }
+        for await notice in service.notices {
+            display.tell(notice)
+            switch notice {
+            case .sweepEnded(let sweep): display.write("sweep \(sweep) has ended: quintet collect \(sweep)")
+            case .drained: return await service.shutdown()
+            case .broken(let reason):
+                await service.shutdown()
+                throw SessionError("\(reason); what was finished is kept: start the coordinator again")
+            default: break
+            }
+        }
+    }
+}

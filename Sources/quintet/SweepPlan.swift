@@ -1,0 +1,78 @@
+import Coordination
+import CoordinatorShell
+import Encoders
+import Foundation
+import Sweeps
+import Training
+import Transport
+import Wire
+
+/// A grid with all that the store must know of it: its shards, what they need, and the files that their digests stand
+/// for.
+struct SweepPlan {
+    let sweep: StoredSweep
+    let shards: [Shard]
+    let needs: [Needs]
+    let folders: [StoredFolder]
+
+    /// Expands a grid, and fetches what it names and the cache lacks.
+    ///
+    /// - Parameter file: the grid's name in errors.
+    /// - Throws: an error in one line for whatever is wrong with the grid or its files.
+    init(yaml: String, file: String) async throws {
+        let definition = try SweepDefinition(yaml: yaml, file: file)
+        let folders = SweepFolders()
+        let backbone = try await folders.backbone(definition.backbone)
+        let configuration = try EncoderConfiguration(folder: backbone.path)
+        var data: [String: StoredFolder] = [:]
+        for task in definition.tasks { data[try TaskDescription.named(task).name] = try await folders.data(task) }
+        let planned = try definition.shards()
+        self.sweep = StoredSweep(name: definition.name, definition: yaml, launchedSeconds: currentSeconds())
+        self.shards = try planned.map { planned in
+            guard let folder = data[planned.cell.task] else { preconditionFailure("no data for \(planned.name)") }
+            return try Shard(
+                backbone: backbone.manifest.digest,
+                data: folder.manifest.digest,
+                task: planned.cell.task,
+                method: planned.cell.method,
+                settings: planned.settings,
+                seed: planned.seed
+            )
+        }
+        self.needs = try planned.map { planned in
+            Needs(
+                memoryBytes: estimatedMemoryBytes(
+                    configuration,
+                    method: planned.cell.method,
+                    settings: planned.settings,
+                    outputs: try TaskDescription.named(planned.cell.task).labels.outputs
+                )
+            )
+        }
+        self.folders = [backbone] + data.sorted { $0.key < $1.key }.map(\.value)
+    }
+
+    func submit(to store: Store) throws -> Submission {
+        try store.submit(self.sweep, shards: self.shards, needs: self.needs, folders: self.folders)
+    }
+}
+
+/// A grid file's text.
+///
+/// - Throws: ``GridFileError`` where it cannot be read.
+func readGrid(_ path: String) throws -> String {
+    guard let file = FileHandle(forReadingAtPath: path) else {
+        throw GridFileError("cannot read the grid \(path): \(String(cString: strerror(errno)))")
+    }
+    guard let data = try file.read(upToCount: SweepDefinition.fileLimitBytes + 1),
+        let text = String(data: data, encoding: .utf8)
+    else { throw GridFileError("the grid \(path) is empty or not UTF-8") }
+    return text
+}
+
+/// A grid file that cannot be read.
+struct GridFileError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}

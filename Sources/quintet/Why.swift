@@ -1,0 +1,83 @@
+import ArgumentParser
+import Coordination
+import CoordinatorShell
+import Digests
+import Reports
+import Sweeps
+
+/// `quintet why`
+struct Why: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Say why a shard is where it is: waiting, failed, finished, or run again."
+    )
+
+    @Argument(help: "The shard: its name, such as rte/lora/3, or the first digits of its key.")
+    var shard: String
+
+    @OptionGroup var state: StateOptions
+
+    func run() throws {
+        let store = try Store(reading: self.state.folder.database)
+        let (sweep, shard) = try self.find(store)
+        var lines = ["\(shard.planned.name) of sweep \(sweep.name), key \(shard.key.short)"]
+        lines += Self.standing(shard, sweep)
+        if let given = try store.result(of: shard.key) {
+            let token = given.token.map { " under lease \($0)" } ?? ""
+            lines.append("its result came from \(given.worker)\(token)")
+        } else {
+            lines += try self.reruns(shard, store)
+        }
+        Terminal.standardOutput.write(
+            lines.enumerated().map { index, line in (index == 0 ? "" : "  ") + oneLine(line, limit: 400) + "\n" }
+                .joined()
+        )
+    }
+
+    /// - Throws: ``SessionError`` where no shard, or more than one, has that name or key.
+    private func find(_ store: Store) throws -> (StoredSweep, SweepShard) {
+        var names: [String] = []
+        for sweep in try store.sweeps() {
+            let shards = try store.shards(of: sweep)
+            if let shard = shards.first(where: { $0.planned.name == self.shard }) { return (sweep, shard) }
+            let isKey = self.shard.count >= 4 && self.shard.allSatisfy(\.isHexDigit)
+            let matching = isKey ? shards.filter { $0.key.description.hasPrefix(self.shard.lowercased()) } : []
+            if matching.count > 1 {
+                throw SessionError("\(matching.count) shards' keys begin with \(self.shard); give more digits")
+            }
+            if let shard = matching.first { return (sweep, shard) }
+            names += shards.map(\.planned.name)
+        }
+        throw UnknownName(kind: "shard", name: self.shard, known: names)
+    }
+
+    private static func standing(_ shard: SweepShard, _ sweep: StoredSweep) -> [String] {
+        var lines: [String] = []
+        if shard.result != nil {
+            lines.append("it is done")
+        } else if let givenUp = shard.givenUp {
+            lines.append("it is given up (\(givenUp.rawValue)); quintet resume --\(givenUp.rawValue) tries it again")
+        } else if sweep.terms.standing != .active {
+            lines.append("its sweep is \(sweep.terms.standing)")
+        } else if let worker = shard.worker {
+            lines.append("it was given to \(worker)")
+        } else {
+            lines.append("it waits for a worker")
+        }
+        if let failures = shard.failures {
+            lines += failures.experiment.map { "it failed on \($0.worker): \($0.failure.message)" }
+            if failures.infrastructure > 0 { lines.append("it was lost \(failures.infrastructure) times in a row") }
+            if let last = failures.last { lines.append("the last time: \(last.message)") }
+        }
+        if let last = shard.checkpoints?.last { lines.append("it goes on from its checkpoint at step \(last.step)") }
+        return lines
+    }
+
+    /// Why the results of shards that look alike are none of this one's.
+    private func reruns(_ shard: SweepShard, _ store: Store) throws -> [String] {
+        guard let own = try store.shard(shard.key) else { return [] }
+        let alike = try store.finishedShards(task: own.task, method: own.method, seed: own.seed)
+        let differences = alike.map(own.differences).filter { !$0.isEmpty }
+        guard let fewest = differences.min(by: { $0.count < $1.count }) else { return [] }
+        return ["a shard like it has a result, but differs in \(fewest.joined(separator: ", "))"]
+    }
+}

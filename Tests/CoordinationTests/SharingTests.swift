@@ -1,0 +1,123 @@
+import Coordination
+import Digests
+import Sweeps
+import Testing
+
+/// Several sweeps on one coordinator, and which worker gets what.
+@Suite struct SharingTests {
+    private func shards(_ range: Range<Int>, needs: Needs = Needs()) -> [Coordinator.KnownShard] {
+        range.map { Coordinator.KnownShard(key: shardKey($0), needs: needs) }
+    }
+
+    private func sweeps(of keys: [ShardKey], _ size: Int = 100) -> [Int] {
+        keys.map { key in (0..<1000).first { shardKey($0) == key }.map { $0 / size } ?? -1 }
+    }
+
+    @Test func `running shards are shared out by weight`() {
+        var coordinator = Coordinator(epoch: 1)
+        _ = coordinator.handle(.submitted(SweepTerms(name: "light", weight: 1), self.shards(0..<100)), at: at(0))
+        _ = coordinator.handle(.submitted(SweepTerms(name: "heavy", weight: 3), self.shards(100..<200)), at: at(0))
+        let grants = coordinator.handle(.workerJoined("a", slots: 40, holding: []), at: at(0)).grants
+        #expect(self.sweeps(of: grants.map(\.key)).count { $0 == 1 } == 30)
+        coordinator.checkInvariants()
+    }
+
+    @Test func `a higher priority goes first whatever the weights`() {
+        var coordinator = Coordinator(epoch: 1)
+        _ = coordinator.handle(.submitted(SweepTerms(name: "low", weight: 100), self.shards(0..<100)), at: at(0))
+        _ = coordinator.handle(.submitted(SweepTerms(name: "high", priority: 1), self.shards(100..<103)), at: at(0))
+        let grants = coordinator.handle(.workerJoined("a", slots: 5, holding: []), at: at(0)).grants
+        #expect(self.sweeps(of: grants.map(\.key)) == [1, 1, 1, 0, 0])
+    }
+
+    @Test func `a paused sweep hands back and goes on when it is let`() throws {
+        var coordinator = Coordinator(epoch: 1)
+        var terms = SweepTerms(name: "one")
+        _ = coordinator.handle(.submitted(terms, self.shards(0..<2)), at: at(0))
+        let lease = try #require(coordinator.handle(.workerJoined("a", slots: 1, holding: []), at: at(0)).grants.first)
+        terms.standing = .paused
+        let paused = coordinator.handle(.sweepChanged(terms), at: at(1))
+        #expect(paused.contains(.requestHandBack([lease], from: "a")) && paused.entries == [.sweep(terms)])
+        #expect(coordinator.handle(.handedBack("a", lease), at: at(2)).grants.isEmpty)
+        terms.standing = .active
+        #expect(coordinator.handle(.sweepChanged(terms), at: at(3)).grants.map(\.key) == [lease.key])
+        coordinator.checkInvariants()
+    }
+
+    @Test func `what a cancelled sweep runs is stopped, save what another one wants`() throws {
+        var coordinator = Coordinator(epoch: 1)
+        var terms = SweepTerms(name: "one")
+        _ = coordinator.handle(.submitted(terms, self.shards(0..<3)), at: at(0))
+        _ = coordinator.handle(.submitted(SweepTerms(name: "two"), self.shards(1..<2)), at: at(0))
+        let grants = coordinator.handle(.workerJoined("a", slots: 3, holding: []), at: at(0)).grants
+        #expect(grants.count == 3)
+        terms.standing = .cancelled
+        let directives = coordinator.handle(.sweepChanged(terms), at: at(1))
+        let revoked = directives.compactMap { if case .revoke(let lease, _) = $0 { lease.key } else { nil } }
+        #expect(Set(revoked) == [shardKey(0), shardKey(2)])
+        #expect(coordinator.running.map(\.lease.key) == [shardKey(1)])
+        coordinator.checkInvariants()
+        let lease = coordinator.running[0].lease
+        let end = coordinator.handle(.reported("a", lease, .finished(shardResult(lease.key), best: nil)), at: at(2))
+        #expect(end.contains(.ended) && end.contains(.sweepEnded("two")))
+    }
+
+    @Test func `a shard of two sweeps runs once and counts for both`() throws {
+        var coordinator = Coordinator(epoch: 1)
+        _ = coordinator.handle(.submitted(SweepTerms(name: "one"), self.shards(0..<1)), at: at(0))
+        _ = coordinator.handle(.submitted(SweepTerms(name: "two"), self.shards(0..<1)), at: at(0))
+        let lease = try #require(coordinator.handle(.workerJoined("a", slots: 2, holding: []), at: at(0)).grants.first)
+        #expect(coordinator.running.count == 1)
+        let end = coordinator.handle(.reported("a", lease, .finished(shardResult(lease.key), best: nil)), at: at(2))
+        #expect(end.contains(.sweepEnded("one")) && end.contains(.sweepEnded("two")) && end.contains(.ended))
+        #expect(coordinator.counts(of: "two").done == 1)
+        coordinator.checkInvariants()
+    }
+
+    @Test func `a worker gets no more than its memory holds, and only what its labels fit`() {
+        var coordinator = Coordinator(epoch: 1)
+        let large = Needs(memoryBytes: 3 << 30)
+        _ = coordinator.handle(.submitted(SweepTerms(name: "large"), self.shards(0..<3, needs: large)), at: at(0))
+        let labelled = Needs(labels: ["avx512"])
+        _ = coordinator.handle(.submitted(SweepTerms(name: "rare"), self.shards(100..<103, needs: labelled)), at: at(0))
+        let capacity = Capacity(slots: 4, memoryBytes: 8 << 30)
+        let plain = coordinator.handle(.workerJoined("a", capacity, holding: []), at: at(0)).grants
+        #expect(plain.map(\.key) == [shardKey(0), shardKey(1)])
+        let able = Capacity(slots: 2, memoryBytes: 1 << 30, labels: ["avx512"])
+        let other = coordinator.handle(.workerJoined("b", able, holding: []), at: at(0)).grants
+        #expect(other.map(\.key) == [shardKey(100), shardKey(101)])
+        let reasons = coordinator.explain(shardKey(2), at: at(1)) ?? []
+        #expect(reasons.contains("worker a has 2048 MiB left, and it needs 3072"))
+        #expect(reasons.contains("worker b has 1024 MiB, and it needs 3072"))
+        coordinator.checkInvariants()
+    }
+
+    @Test func `a shard goes on where the kernels are those it began with`() throws {
+        var coordinator = Coordinator(epoch: 1)
+        _ = coordinator.handle(.submitted(SweepTerms(name: "one"), self.shards(0..<1)), at: at(0))
+        let haswell = Capacity(slots: 1, kernelClass: "Haswell")
+        let lease = try #require(coordinator.handle(.workerJoined("a", haswell, holding: []), at: at(0)).grants.first)
+        _ = coordinator.handle(.checkpointed("a", lease, checkpoint(.last, step: 4, of: lease.key)), at: at(1))
+        _ = coordinator.handle(.workerDraining("a"), at: at(2))
+        _ = coordinator.handle(.drainRequested, at: at(2))
+        _ = coordinator.handle(.handedBack("a", lease), at: at(2))
+        var next = Coordinator(epoch: 2)
+        for (worker, kernels) in [("b", "Zen"), ("c", "Haswell"), ("d", "Zen")] {
+            _ = next.handle(.workerJoined(worker, Capacity(slots: 1, kernelClass: kernels), holding: []), at: at(0))
+        }
+        let kept = try #require(coordinator.checkpoints(of: lease.key))
+        let known = Coordinator.KnownShard(key: lease.key, checkpoints: kept)
+        let directives = next.handle(.submitted(SweepTerms(name: "one"), [known]), at: at(0))
+        #expect(directives.contains { if case .grant(_, "c", kept) = $0 { true } else { false } })
+    }
+
+    @Test func `a worker whose machine goes soon gets nothing`() {
+        var coordinator = Coordinator(epoch: 1)
+        _ = coordinator.handle(.submitted(SweepTerms(name: "one"), self.shards(0..<1)), at: at(0))
+        let brief = Capacity(slots: 1, secondsLeft: 59)
+        #expect(coordinator.handle(.workerJoined("a", brief, holding: []), at: at(0)).grants.isEmpty)
+        #expect(coordinator.explain(shardKey(0), at: at(0))?.contains { $0.contains("too little time") } == true)
+        let longer = Capacity(slots: 1, secondsLeft: 61)
+        #expect(coordinator.handle(.workerJoined("b", longer, holding: []), at: at(0)).grants.count == 1)
+    }
+}
