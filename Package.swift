@@ -102,7 +102,7 @@ let package = Package(
         .testTarget(name: "DigestsTests", dependencies: ["Digests"]),
         .testTarget(
             name: "EncodersTests",
-            dependencies: ["Encoders", "Layers", "Tensors"],
+            dependencies: ["Encoders", "Layers", "Tensors", "TestSupport"],
             exclude: ["Golden"]
         ),
         .testTarget(name: "FetchingTests", dependencies: ["Digests", "Fetching", "Transport"]),
@@ -116,7 +116,7 @@ let package = Package(
             exclude: ["Golden"]
         ),
         .testTarget(name: "ReportsTests", dependencies: ["Digests", "Reports", "Sweeps"]),
-        .testTarget(name: "SweepsTests", dependencies: ["Digests", "Sweeps"]),
+        .testTarget(name: "SweepsTests", dependencies: ["Digests", "Sweeps", "TestSupport"]),
         // Real processes: needs the built program.
         .testTarget(name: "SystemTests", dependencies: ["quintet"]),
         .testTarget(name: "TasksTests", dependencies: ["Sweeps", "Tasks"], exclude: ["Golden"]),
@@ -129,12 +129,12 @@ let package = Package(
         .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "Adapters", "Digests", "Encoders", "Layers", "Sweeps", "Tasks", "Tensors", "Training",
+                "Adapters", "Digests", "Encoders", "Layers", "Sweeps", "Tasks", "Tensors", "TestSupport", "Training",
             ]
         ),
         .testTarget(
             name: "TransportTests",
-            dependencies: ["Digests", "Transport", "Wire", logging] + nio
+            dependencies: ["Digests", "TestSupport", "Transport", "Wire", logging] + nio
         ),
         .testTarget(
             name: "WireTests",

@@ -54,7 +54,7 @@ public struct JoinLine: Hashable, Sendable, LosslessStringConvertible {
             throw JoinLineError("it should have six parts between colons: was the end of the line cut off?")
         }
         guard let port = Int(parts[0]), (1...65_535).contains(port) else {
-            throw JoinLineError("\"\(parts[0].prefix(16))\" is no port: it is a number from 1 to 65535")
+            throw JoinLineError("its port is no number from 1 to 65535")
         }
         guard let token = JoinToken(String(parts[1])) else {
             throw JoinLineError("its token is not 32 hexadecimal digits")
@@ -86,7 +86,8 @@ public struct JoinLine: Hashable, Sendable, LosslessStringConvertible {
         }
         let isPlain = host.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "[") }
         guard !host.isEmpty, host.utf8.count <= 253, isPlain else {
-            throw JoinLineError("\"\(host.prefix(80))\" is no host name or address")
+            // Where a colon is missing, the token is part of it.
+            throw JoinLineError("what should be its address is no host name or address")
         }
         return (String(host), text[text.index(after: end)...])
     }

@@ -25,7 +25,7 @@ import Testing
         exampleResult(key: Self.key, accuracy: 0.1 + 0.2)
     }
 
-    private static let fromWorker: [WorkerMessage] = [
+    static let fromWorker: [WorkerMessage] = [
         .hello(
             Hello(version: "1", host: "h", slots: 2, threads: 1, cores: 4, memoryBytes: 1 << 40, holding: [Self.lease])
         ),
@@ -48,7 +48,7 @@ import Testing
         .chunk(Self.chunk), .fetch(BlobRange(digest: Self.key, offset: 1, count: 2)),
     ]
 
-    private static let fromCoordinator: [CoordinatorMessage] = [
+    static let fromCoordinator: [CoordinatorMessage] = [
         .welcome(Welcome(version: "1")), .refused(reason: "no"), .revoke(Self.lease), .handBack([Self.lease]),
         .settled(Self.lease), .checkpointAccepted(Self.lease, Self.key), .blobMissing(Self.lease, Self.key),
         .sendFrom(Self.key, offset: 12), .stored(Self.key), .uploadRefused(Self.key, reason: "full"),
