@@ -69,7 +69,8 @@ import Testing
         let digest = try #require(Digest(self.text))
         #expect(digest.description == self.text)
         #expect(digest.short == "ba7816bf")
-        #expect(digest.bytes.count == Digest.byteCount)
+        #expect(digest.bytes.prefix(4) == [0xba, 0x78, 0x16, 0xbf] && digest.bytes.count == Digest.byteCount)
+        #expect(Digest(bytes: digest.bytes) == digest)
         #expect(try JSONDecoder().decode([Digest].self, from: JSONEncoder().encode([digest])) == [digest])
     }
 
