@@ -58,7 +58,7 @@ let package = Package(
         // The cluster tower: shards as opaque work.
         .target(name: "Coordination", dependencies: ["Digests", "Sweeps"]),
         .target(name: "Wire", dependencies: ["Coordination", "Digests", "Files", "Sweeps", nioCore]),
-        .target(name: "Transport", dependencies: ["COpenSSL", "Digests", "Wire", logging] + nio),
+        .target(name: "Transport", dependencies: ["COpenSSL", "Digests", "Files", "Wire", logging] + nio),
         .target(
             name: "CoordinatorShell",
             dependencies: ["Coordination", "Digests", "Files", "Sweeps", "Transport", "Wire", database, logging]
@@ -118,7 +118,7 @@ let package = Package(
         .testTarget(name: "ReportsTests", dependencies: ["Digests", "Reports", "Sweeps"]),
         .testTarget(name: "SweepsTests", dependencies: ["Digests", "Sweeps", "TestSupport"]),
         // Real processes: needs the built program.
-        .testTarget(name: "SystemTests", dependencies: ["quintet"]),
+        .testTarget(name: "SystemTests", dependencies: ["Files", "TestSupport", "quintet"]),
         .testTarget(name: "TasksTests", dependencies: ["Sweeps", "Tasks"], exclude: ["Golden"]),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"]),
         .testTarget(

@@ -1,3 +1,4 @@
+internal import Files
 internal import Foundation
 internal import GRDB
 
@@ -141,8 +142,21 @@ public final class Store: Sendable {
         """
 
     /// One durable transaction.
-    func write<Value>(_ body: (Database) throws -> Value) throws(StoreError) -> Value {
-        try storing(self.path) { try self.queue.write(body) }
+    ///
+    /// - Parameter name: tells it from others where tests let it fail.
+    func write<Value>(
+        as name: @autoclosure () -> String = #function,
+        _ body: (Database) throws -> Value
+    ) throws(StoreError) -> Value {
+        try storing(self.path) {
+            let value = try self.queue.write { database in
+                let value = try body(database)
+                try FaultPoint.reach("commit", of: "store.\(name().prefix { $0 != "(" })")
+                return value
+            }
+            try FaultPoint.reach("committed", of: "store.\(name().prefix { $0 != "(" })")
+            return value
+        }
     }
 
     func read<Value>(_ body: (Database) throws -> Value) throws(StoreError) -> Value {

@@ -18,8 +18,8 @@ extension Store {
 
     /// Writes all entries in one durable transaction, or none.
     public func apply(_ entries: [Coordinator.JournalEntry]) throws(StoreError) {
-        guard !entries.isEmpty else { return }
-        try self.write { database in
+        guard let gist = entries.last(where: \.isUrgent) ?? entries.last else { return }
+        try self.write(as: "\(gist)") { database in
             for entry in entries { try Self.apply(entry, database) }
         }
     }

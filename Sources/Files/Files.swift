@@ -32,7 +32,9 @@ public enum DurableFile {
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
         guard descriptor >= 0 else { throw StorageError("write", temporary) }
         do {
+            try FaultPoint.reach("write", of: path)
             try self.writeAll(bytes, to: descriptor, path: temporary)
+            try FaultPoint.reach("sync", of: path)
             try self.sync(descriptor, path: temporary)
         } catch {
             close(descriptor)
@@ -45,7 +47,9 @@ public enum DurableFile {
 
     /// Renames, and makes the new name durable.
     public static func rename(_ old: String, to new: String) throws(StorageError) {
+        try FaultPoint.reach("rename", of: new)
         guard Self.systemRename(old, new) == 0 else { throw StorageError("rename \(old) to", new) }
+        try FaultPoint.reach("folder", of: new)
         try self.syncFolder(Self.parent(of: new))
     }
 

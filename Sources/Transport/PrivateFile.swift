@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// Small files that hold secrets: readable by their owner alone, and never seen half-written.
@@ -38,9 +39,12 @@ enum PrivateFile {
         defer { unlink(temporary) }
         do {
             defer { close(descriptor) }
+            try self.reach("write", path)
             try self.writeAll(Array(text.utf8), to: descriptor, temporary)
+            try self.reach("sync", path)
             guard fsync(descriptor) == 0 else { throw PrivateFileError("flush", temporary) }
         }
+        try self.reach("rename", path)
         // `link` refuses where the name is taken, which `rename` does not.
         if replacing {
             guard rename(temporary, path) == 0 else { throw PrivateFileError("replace", path) }
@@ -48,8 +52,13 @@ enum PrivateFile {
             if errno == EEXIST { return false }
             throw PrivateFileError("create", path)
         }
+        try self.reach("folder", path)
         try self.flushFolder(folder)
         return true
+    }
+
+    private static func reach(_ step: String, _ path: String) throws(PrivateFileError) {
+        do { try FaultPoint.reach(step, of: path) } catch { throw PrivateFileError("\(error)") }
     }
 
     static func remove(_ path: String) throws(PrivateFileError) {

@@ -56,6 +56,7 @@ public struct BlobStore: Sendable {
         guard descriptor >= 0 else { throw StorageError("write", path) }
         defer { close(descriptor) }
         do {
+            try FaultPoint.reach("append", of: self.path(of: chunk.digest))
             try DurableFile.writeAll(chunk.bytes, to: descriptor, path: path)
         } catch {
             // A part that came in half would be taken for whole.
@@ -63,6 +64,7 @@ public struct BlobStore: Sendable {
             throw error
         }
         guard chunk.isLast else { return received + chunk.bytes.count }
+        try FaultPoint.reach("sync", of: self.path(of: chunk.digest))
         try DurableFile.sync(descriptor, path: path)
         try self.complete(chunk.digest)
         return nil

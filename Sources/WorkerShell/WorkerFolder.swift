@@ -87,7 +87,9 @@ struct AttemptFolder: Hashable, Sendable {
         try DurableFile.makeFolder(self.path)
         let stored = StoredOutcome(lease: lease, outcome: outcome)
         try DurableFile.write([UInt8](try JSONEncoder().encode(stored)), to: self.outcomeFile)
+        try FaultPoint.reach("attempt", of: self.outcomeFile)
         try DurableFile.syncFolder(DurableFile.parent(of: self.path))
+        try FaultPoint.reach("spooled", of: self.outcomeFile)
     }
 
     var outcome: Worker.Spooled? {

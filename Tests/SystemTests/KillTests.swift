@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The real program under `kill -9`. Needs the `quintet` executable, which `swift test` builds beside the tests.
@@ -21,7 +22,7 @@ struct KillTests {
         let (calm, stormy) = ("\(sandbox.folder)/calm", "\(sandbox.folder)/stormy")
         #expect(try await sandbox.run(["launch", grid, "--state", calm]).code == 0)
 
-        var random = Generator(seed: seed)
+        var random = SplitMix64(seed: seed)
         var running = try sandbox.start(["launch", grid, "--state", stormy])
         var sessions: [Running] = [running]
         var kills = Int.random(in: 4...7, using: &random)
@@ -91,19 +92,5 @@ struct KillTests {
             sandbox.run(["collect", "--state", stopped, "--format", "json"])
         )
         #expect(tables.0.output == tables.1.output)
-    }
-}
-
-/// SplitMix64.
-struct Generator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { self.state = seed }
-
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9E37_79B9_7F4A_7C15
-        var bits = (self.state ^ (self.state >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        bits = (bits ^ (bits >> 27)) &* 0x94D0_49BB_1331_11EB
-        return bits ^ (bits >> 31)
     }
 }

@@ -27,17 +27,25 @@ final class Sandbox: Sendable {
     deinit { try? FileManager.default.removeItem(atPath: self.folder) }
 
     /// A small sweep whose shards take a second or two, with a checkpoint every now and then.
-    func writeGrid(name: String = "small", epochs: Int = 12, seeds: Int = 2) throws -> String {
+    func writeGrid(
+        name: String = "small",
+        methods: [String] = ["full", "lora"],
+        epochs: Int = 12,
+        seeds: Int = 2,
+        checkpointSeconds: Double = 0.2,
+        defaults: String = ""
+    ) throws -> String {
         let path = "\(self.folder)/\(name).yaml"
         try """
         sweep: \(name)
         backbone: tiny-random
         tasks: [offline]
-        methods:
-          - full: {learningRate: 1e-3}
-          - lora: {learningRate: 2e-3, rank: 8, alpha: 16}
+        methods: [\(methods.joined(separator: ", "))]
         seeds: \(seeds)
-        defaults: {epochs: \(epochs), batchSize: 16, maximumLength: 64, checkpointSeconds: 0.2}
+        defaults: {
+          epochs: \(epochs), learningRate: 2e-3, batchSize: 16, maximumLength: 64,
+          checkpointSeconds: \(checkpointSeconds), \(defaults)
+        }
         """.write(toFile: path, atomically: true, encoding: .utf8)
         return path
     }
@@ -52,8 +60,12 @@ final class Sandbox: Sendable {
     }
 
     /// Runs the program to its end.
-    func run(_ arguments: [String], prefix: [String] = []) async throws -> (code: Int32, output: String) {
-        let running = try self.start(arguments, prefix: prefix)
+    func run(
+        _ arguments: [String],
+        prefix: [String] = [],
+        environment: [String: String] = [:]
+    ) async throws -> (code: Int32, output: String) {
+        let running = try self.start(arguments, prefix: prefix, environment: environment)
         return (await running.wait(), running.output)
     }
 
