@@ -83,6 +83,7 @@ let package = Package(
 
         // Beside the product.
         .target(name: "TestSupport", dependencies: ["Digests", "Sweeps", "Tensors"]),
+        .target(name: "TransportTestSupport", dependencies: ["Transport", "Wire", logging]),
         .executableTarget(
             name: "Benchmarks",
             dependencies: ["Sweeps", "Tasks", "Tensors", "Tokenizers", argumentParser],
@@ -116,6 +117,13 @@ let package = Package(
             exclude: ["Golden"]
         ),
         .testTarget(name: "ReportsTests", dependencies: ["Digests", "Reports", "Sweeps"]),
+        .testTarget(
+            name: "SecurityTests",
+            dependencies: [
+                "Coordination", "CoordinatorShell", "Digests", "Files", "Sweeps", "TestSupport", "Transport",
+                "TransportTestSupport", "Wire", "WorkerShell",
+            ] + nio
+        ),
         .testTarget(name: "SweepsTests", dependencies: ["Digests", "Sweeps", "TestSupport"]),
         // Real processes: needs the built program.
         .testTarget(name: "SystemTests", dependencies: ["Files", "TestSupport", "quintet"]),
@@ -134,7 +142,7 @@ let package = Package(
         ),
         .testTarget(
             name: "TransportTests",
-            dependencies: ["Digests", "TestSupport", "Transport", "Wire", logging] + nio
+            dependencies: ["Digests", "TestSupport", "Transport", "TransportTestSupport", "Wire", logging] + nio
         ),
         .testTarget(
             name: "WireTests",

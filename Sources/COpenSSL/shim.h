@@ -35,6 +35,9 @@ static inline long quintet_ctx_set_maximum(SSL_CTX *ctx, int version) {
 static inline long quintet_ctx_add_chain(SSL_CTX *ctx, X509 *certificate) {
     return SSL_CTX_add1_chain_cert(ctx, certificate);
 }
+static inline long quintet_ctx_on_server_name(SSL_CTX *ctx, int (*choose)(SSL *, int *, void *)) {
+    return SSL_CTX_set_tlsext_servername_callback(ctx, choose);
+}
 /// No renegotiation, no compression, no session that a later handshake could go on from: each proves itself anew.
 static inline void quintet_ctx_harden(SSL_CTX *ctx) {
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);

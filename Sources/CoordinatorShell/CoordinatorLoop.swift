@@ -19,6 +19,9 @@ final class CoordinatorLoop: Sendable {
         /// Whatever a worker says later, on the connection it said it on.
         case said(WorkerName, WorkerMessage, ObjectIdentifier)
         case lost(WorkerName, ObjectIdentifier)
+        /// Shuts a worker out durably, then lets go of it and calls back. Comes before all that waits with it, so that
+        /// nothing the worker said is taken afterwards.
+        case ban(WorkerName, @Sendable (Result<Void, StoreError>) -> Void)
         case query(@Sendable (borrowing Coordinator, _ names: [ShardKey: String]) -> Void)
         case stop
     }
@@ -111,6 +114,7 @@ final class CoordinatorLoop: Sendable {
         }
         let rest = self.mailbox.close()
         for case .query(let question) in rest { question(state.coordinator, state.names) }
+        for case .ban(_, let answer) in rest { answer(.failure(StoreError("the coordinator has stopped"))) }
         for link in state.links.values { link.close() }
         self.ended.signal()
     }
@@ -120,6 +124,7 @@ final class CoordinatorLoop: Sendable {
         let now = self.now
         var isLast = false
         var directives: [Coordinator.Directive] = []
+        for case .ban(let worker, let answer) in inputs { directives += self.ban(worker, answer, at: now, &state) }
         for input in inputs {
             switch input {
             case .event(let event): directives += state.coordinator.handle(event, at: now)
@@ -129,6 +134,11 @@ final class CoordinatorLoop: Sendable {
                 state.checkpointSeconds.merge(sweep.checkpointSeconds) { first, _ in first }
                 directives += state.coordinator.handle(.submitted(sweep.terms, sweep.shards), at: now)
             case .joined(let worker, let hello, let link):
+                // It may have been let in a moment before it was banned.
+                guard try !self.store.isBanned(worker) else {
+                    link.cut()
+                    continue
+                }
                 state.links.updateValue(link, forKey: worker)?.close()
                 self.notify(.workerJoined(worker, hello))
                 directives += state.coordinator.handle(
@@ -145,6 +155,7 @@ final class CoordinatorLoop: Sendable {
                 self.notify(.workerLost(worker))
                 directives += state.coordinator.handle(.workerLost(worker), at: now)
             case .query(let question): question(state.coordinator, state.names)
+            case .ban: break
             case .stop: isLast = true
             }
         }
@@ -155,6 +166,25 @@ final class CoordinatorLoop: Sendable {
         try self.record(directives, isLast: isLast, at: now, &state)
         for directive in directives { try self.carryOut(directive, &state) }
         return isLast
+    }
+
+    private func ban(
+        _ worker: WorkerName,
+        _ answer: (Result<Void, StoreError>) -> Void,
+        at now: Instant,
+        _ state: inout State
+    ) -> [Coordinator.Directive] {
+        do throws(StoreError) {
+            try self.store.ban(worker)
+        } catch {
+            answer(.failure(error))
+            return []
+        }
+        defer { answer(.success(())) }
+        guard let link = state.links.removeValue(forKey: worker) else { return [] }
+        link.cut()
+        self.notify(.workerLost(worker))
+        return state.coordinator.handle(.workerLost(worker), at: now)
     }
 
     /// What a worker said as an event; `nil` where it was answered here.

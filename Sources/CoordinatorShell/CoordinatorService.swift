@@ -53,12 +53,14 @@ public struct CoordinatorSnapshot: Hashable, Sendable {
 
 /// A coordinator at work: its port, its store, its blobs.
 public final class CoordinatorService: Sendable {
-    private let store: Store
+    let store: Store
     private let blobs: BlobStore
-    private let loop: CoordinatorLoop
+    let loop: CoordinatorLoop
+    private let state: StateFolder
+    private let policy: EnrolmentPolicy
     private let authority: CertificateAuthority
-    private let logger: Logger
-    private let listener = Mutex<Listener?>(nil)
+    let logger: Logger
+    let listener = Mutex<Listener?>(nil)
     /// Links that may still have something to send.
     private let openLinks = Mutex(0)
     /// Files that lie elsewhere and are served by digest, and the written manifests of their folders.
@@ -66,7 +68,7 @@ public final class CoordinatorService: Sendable {
     /// Blobs are read and written here, one at a time: never on the pool that the network's tasks share.
     private let disk = DispatchQueue(label: "blobs")
     /// Quintet's version, for people.
-    private let version: String
+    let version: String
 
     /// Notices in order; for one reader.
     public let notices: AsyncStream<CoordinatorNotice>
@@ -86,8 +88,11 @@ public final class CoordinatorService: Sendable {
         dismissesWorkers: Bool = true,
         version: String,
         logger: Logger,
-        limits: Coordinator.Limits = Coordinator.Limits()
+        limits: Coordinator.Limits = Coordinator.Limits(),
+        policy: EnrolmentPolicy = EnrolmentPolicy()
     ) throws {
+        self.state = state
+        self.policy = policy
         self.store = store
         self.authority = authority
         self.logger = logger
@@ -126,10 +131,12 @@ public final class CoordinatorService: Sendable {
     /// - Throws: `ConnectionError` where the port cannot be had.
     public func start(host: String, port: Int) async throws -> Int {
         let identity = try self.authority.makeIdentity(role: .coordinator, name: "coordinator")
-        let store = self.store
-        let enrolment = EnrolmentService(authority: self.authority) { request in
+        let enrolment = EnrolmentService(
+            authority: self.authority,
+            validSeconds: self.policy.certificateSeconds
+        ) { [store = self.store, policy = self.policy] request in
             do {
-                return try store.decide(request, atSeconds: currentSeconds())
+                return try store.decide(request, policy: policy, atSeconds: currentSeconds())
             } catch {
                 return .refuse("the coordinator cannot write its store")
             }
@@ -138,11 +145,13 @@ public final class CoordinatorService: Sendable {
             host: host,
             port: port,
             identity: identity,
-            admits: [.worker],
+            previous: try self.authority.previousIdentity(folder: self.state.authority),
+            admits: [.worker, .operator],
             logger: self.logger,
             enrol: enrolment
         ) { [weak self] connection in await self?.serve(connection) }
         self.listener.withLock { $0 = listener }
+        try CoordinatorAddress(host: host, port: listener.port).save(self.state)
         return listener.port
     }
 
@@ -192,6 +201,7 @@ public final class CoordinatorService: Sendable {
         while self.openLinks.withLock({ $0 }) > 0, ContinuousClock.now < deadline {
             try? await Task.sleep(for: .milliseconds(10))
         }
+        CoordinatorAddress.remove(self.state)
         await self.listener.withLock { $0.take() }?.shutdown()
     }
 }
@@ -200,17 +210,24 @@ public final class CoordinatorService: Sendable {
 
 extension CoordinatorService {
     private func serve(_ connection: Connection) async {
+        switch connection.peer.role {
+        case .operator: await self.serve(operator: connection)
+        case .worker: await self.serve(worker: connection)
+        case .coordinator: preconditionFailure("the listener admits no coordinator")
+        }
+    }
+
+    private func serve(worker connection: Connection) async {
         let worker = connection.peer.name
         do {
+            if let objection = try self.store.objection(to: connection.peer, atSeconds: currentSeconds()) {
+                return try await self.refuse(connection, objection)
+            }
             guard let frame = try await connection.next() else { return }
             guard case .hello(let hello) = try WorkerMessage(frame) else {
                 throw MessageError.unexpected("its first message is no hello")
             }
-            if let objection = hello.objection {
-                self.logger.notice("refused worker \(worker) at \(connection.address): \(objection)")
-                try await connection.send(CoordinatorMessage.refused(reason: objection).frame())
-                return try await connection.finish()
-            }
+            if let objection = hello.objection { return try await self.refuse(connection, objection) }
             try await connection.send(CoordinatorMessage.welcome(Welcome(version: self.version)).frame())
             let link = WorkerLink(connection)
             await withDiscardingTaskGroup { group in
@@ -227,6 +244,12 @@ extension CoordinatorService {
         } catch {
             self.tell(error, of: worker, connection)
         }
+    }
+
+    private func refuse(_ connection: Connection, _ objection: String) async throws {
+        self.logger.notice("refused worker \(connection.peer.name) at \(connection.address): \(objection)")
+        try await connection.send(CoordinatorMessage.refused(reason: objection).frame())
+        try await connection.finish()
     }
 
     /// What a connection itself came up against is told by the listener.

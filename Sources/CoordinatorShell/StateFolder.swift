@@ -4,7 +4,8 @@ public import Files
 ///
 ///     quintet.sqlite   sweeps, shards, results, leases
 ///     blobs/           checkpoints by digest
-///     authority/       the certificate authority
+///     authority/       the certificate authority, and what is left of the one before
+///     address          where the coordinator that runs is reached
 ///     workers/         what the local workers keep
 ///     lock             held by the coordinator that runs
 public struct StateFolder: Hashable, Sendable {
@@ -26,19 +27,26 @@ public struct StateFolder: Hashable, Sendable {
     public var blobs: String { "\(self.path)/blobs" }
     public var authority: String { "\(self.path)/authority" }
     public func worker(_ name: String) -> String { "\(self.path)/workers/\(name)" }
+    /// Written by the coordinator that has opened its port.
+    var addressFile: String { "\(self.path)/address" }
     private var lockFile: String { "\(self.path)/lock" }
 
     /// Makes the folder where it is missing and takes it for this process.
     ///
     /// - Throws: ``StateFolderError`` where another coordinator has it, `StorageError` where it cannot be made.
     public func lock() throws -> FolderLock {
-        try DurableFile.makeFolder(self.path)
-        try DurableFile.makeFolder(self.authority)
-        if let lock = try FolderLock(file: self.lockFile) { return lock }
+        if let lock = try self.lockIfFree() { return lock }
         let holder = FolderLock.holder(of: self.lockFile).map { " (process \($0))" } ?? ""
         throw StateFolderError(
             "the state folder \(self.path) is used by another coordinator\(holder); stop it, or give another --state"
         )
+    }
+
+    /// As ``lock()``, but `nil` where another coordinator has it.
+    func lockIfFree() throws(StorageError) -> FolderLock? {
+        try DurableFile.makeFolder(self.path)
+        try DurableFile.makeFolder(self.authority)
+        return try FolderLock(file: self.lockFile)
     }
 }
 

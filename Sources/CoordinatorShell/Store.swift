@@ -139,6 +139,14 @@ public final class Store: Sendable {
             worker TEXT NOT NULL,
             PRIMARY KEY (token, keyDigest)
         ) WITHOUT ROWID;
+        CREATE TABLE worker (
+            name TEXT PRIMARY KEY,
+            keyDigest TEXT NOT NULL,
+            state TEXT NOT NULL,
+            joinedSeconds INTEGER NOT NULL,
+            certificateEndSeconds INTEGER
+        ) WITHOUT ROWID;
+        CREATE INDEX workerKey ON worker (keyDigest);
         """
 
     /// One durable transaction.

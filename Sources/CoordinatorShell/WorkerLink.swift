@@ -36,4 +36,10 @@ final class WorkerLink: Sendable {
 
     /// Lets go of the worker once what was said before is sent.
     func close() { self.queue.finish() }
+
+    /// Lets go of the worker at once: nothing more is sent to it or taken from it.
+    func cut() {
+        self.queue.finish()
+        self.connection.close()
+    }
 }

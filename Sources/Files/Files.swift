@@ -13,6 +13,7 @@ public struct StorageError: Error, Hashable, CustomStringConvertible {
     public init(_ action: String, _ path: String, code: Int32 = errno) {
         let hint =
             switch code {
+            case EFBIG where action == "read": ""
             case ENOSPC, EDQUOT, EFBIG: "; make room and try again"
             case EACCES, EPERM, EROFS: "; choose a folder that this user may write"
             default: ""
@@ -43,6 +44,49 @@ public enum DurableFile {
         }
         close(descriptor)
         try self.rename(temporary, to: path)
+    }
+
+    /// Writes a file that is not there yet as ``write(_:to:mode:)`` does.
+    ///
+    /// - Returns: false where it is there already, also when another process made it a moment ago: it is then as it was.
+    public static func create(_ bytes: [UInt8], at path: String, mode: mode_t = 0o600) throws(StorageError) -> Bool {
+        // Others may be making it too, so each writes its own.
+        let temporary = "\(path).\(UInt64.random(in: .min ... .max))"
+        try self.write(bytes, to: temporary, mode: mode)
+        defer { unlink(temporary) }
+        try FaultPoint.reach("link", of: path)
+        // `link` refuses where the name is taken, which `rename` does not.
+        guard link(temporary, path) == 0 else {
+            guard errno == EEXIST else { throw StorageError("create", path) }
+            return false
+        }
+        try FaultPoint.reach("folder", of: path)
+        try self.syncFolder(Self.parent(of: path))
+        return true
+    }
+
+    /// The content of a small file; `nil` where there is none.
+    ///
+    /// - Throws: ``StorageError`` where it cannot be read, is longer than the limit, or is a symbolic link.
+    public static func read(_ path: String, bytesLimit: Int) throws(StorageError) -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard descriptor >= 0 else {
+            guard errno == ENOENT else { throw StorageError("read", path) }
+            return nil
+        }
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: bytesLimit + 1)
+        var filled = 0
+        while filled < bytes.count {
+            let count = bytes.withUnsafeMutableBytes {
+                Self.systemRead(descriptor, $0.baseAddress! + filled, $0.count - filled)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw StorageError("read", path) }
+            if count == 0 { return Array(bytes.prefix(filled)) }
+            filled += count
+        }
+        throw StorageError("read", path, code: EFBIG)
     }
 
     /// Renames, and makes the new name durable.
@@ -102,6 +146,14 @@ public enum DurableFile {
             Glibc.rename(old, new)
         #else
             Musl.rename(old, new)
+        #endif
+    }
+
+    private static func systemRead(_ descriptor: Int32, _ start: UnsafeMutableRawPointer, _ count: Int) -> Int {
+        #if canImport(Glibc)
+            Glibc.read(descriptor, start, count)
+        #else
+            Musl.read(descriptor, start, count)
         #endif
     }
 

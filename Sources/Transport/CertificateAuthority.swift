@@ -24,23 +24,53 @@ public struct CertificateAuthority: Sendable {
     /// Opens the authority of a folder, or makes it on first use; of two processes that make it at once, both get the
     /// one that came first.
     ///
-    /// - Throws: ``PrivateFileError`` or ``CertificateError``, which name the file.
+    /// - Throws: `StorageError` or ``CertificateError``, which name the file.
     public init(folder: String, atSeconds now: Int64 = currentSeconds()) throws {
         let path = "\(folder)/\(Self.fileName)"
-        if let text = try PrivateFile.read(path) {
+        if let text = try KeyFile.read(path) {
             self = try CertificateAuthority(text: text, path: path)
             return
         }
         let made = try CertificateAuthority(atSeconds: now)
         let text = made.key.pem + made.certificate.pem
-        if try PrivateFile.write(text, to: path, replacing: false) {
+        if try KeyFile.create(text, at: path) {
             self = made
-        } else if let text = try PrivateFile.read(path) {
+        } else if let text = try KeyFile.read(path) {
             self = try CertificateAuthority(text: text, path: path)
         } else {
             throw CertificateError("\(path) comes and goes: another program is at work in that folder")
         }
     }
+
+    /// Makes a new authority in place of a folder's, for when the old one's file may have been read by others. Lines that
+    /// let machines join name the new one from now on; workers that know the old one are still served until the window
+    /// ends, and get certificates of the new one when they renew theirs.
+    ///
+    /// The old authority's key is gone after this. What is left of it is one identity of the coordinator's.
+    public static func rotate(
+        folder: String,
+        windowSeconds: Int64 = certificateValidSeconds,
+        atSeconds now: Int64 = currentSeconds()
+    ) throws -> CertificateAuthority {
+        let old = try CertificateAuthority(folder: folder, atSeconds: now)
+        let made = try CertificateAuthority(atSeconds: now)
+        // Whenever this stops, the folder holds an authority that works.
+        try old.makeIdentity(role: .coordinator, name: "coordinator", validSeconds: windowSeconds, atSeconds: now)
+            .save(folder: folder, as: self.previousFileName)
+        let path = "\(folder)/\(self.fileName)"
+        try KeyFile.write(made.key.pem + made.certificate.pem, to: path)
+        return made
+    }
+
+    /// The coordinator's identity of the authority before this one, while its window lasts.
+    public func previousIdentity(folder: String, atSeconds now: Int64 = currentSeconds()) throws -> Identity? {
+        guard let identity = try Identity(folder: folder, file: Self.previousFileName),
+            identity.authority.keyDigest != self.publicKeyDigest, now < identity.certificate.validSeconds.upperBound
+        else { return nil }
+        return identity
+    }
+
+    private static let previousFileName = "previous.pem"
 
     /// An authority that lives in memory alone.
     public init(atSeconds now: Int64 = currentSeconds()) throws(CertificateError) {

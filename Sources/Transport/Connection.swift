@@ -8,7 +8,7 @@ public struct ConnectionLimits: Hashable, Sendable {
     public var connectSeconds: Double
     /// How long until both sides have proved themselves.
     public var handshakeSeconds: Double
-    /// How long the other side may say nothing. Heartbeats must come more often.
+    /// How long the other side may go without a whole frame. Heartbeats must come more often.
     public var idleSeconds: Double
     /// How many bytes of frames may wait for ``Connection/next()``; one read from the socket may go beyond.
     public var inboxBytes: Int

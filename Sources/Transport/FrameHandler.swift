@@ -18,7 +18,7 @@ final class FrameHandler: ChannelDuplexHandler {
     private var wasTold = false
     private var isPaused = false
     private var wantsRead = false
-    private var lastRead = NIODeadline.now()
+    private var lastFrame = NIODeadline.now()
     private var idleTimer: Scheduled<Void>?
 
     init(
@@ -56,7 +56,7 @@ final class FrameHandler: ChannelDuplexHandler {
             if handshake.applicationProtocol == TLSContext.enrolmentProtocol {
                 self.decoder = FrameDecoder(payloadBytesLimit: Enrolment.payloadBytesLimit)
             }
-            self.lastRead = .now()
+            self.lastFrame = .now()
             self.watchForSilence(context)
             self.tell(.success(handshake))
         case ChannelEvent.inputClosed: self.inputEnded(context)
@@ -65,7 +65,6 @@ final class FrameHandler: ChannelDuplexHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        self.lastRead = .now()
         self.decoder.append(self.unwrapInboundIn(data))
         var frames: [Frame] = []
         var failure: FrameError?
@@ -74,7 +73,10 @@ final class FrameHandler: ChannelDuplexHandler {
         } catch {
             failure = error
         }
-        if !frames.isEmpty, !self.inbox.offer(frames) { self.isPaused = true }
+        if !frames.isEmpty {
+            self.lastFrame = .now()
+            if !self.inbox.offer(frames) { self.isPaused = true }
+        }
         if let failure { self.fail(context, failure) }
     }
 
@@ -99,7 +101,7 @@ final class FrameHandler: ChannelDuplexHandler {
     private func resume(_ context: ChannelHandlerContext) {
         guard self.isPaused else { return }
         self.isPaused = false
-        self.lastRead = .now()
+        self.lastFrame = .now()
         if self.wantsRead {
             self.wantsRead = false
             context.read()
@@ -127,12 +129,13 @@ final class FrameHandler: ChannelDuplexHandler {
         self.onHandshake(result)
     }
 
-    /// Silence while the inbox is full is ours, not the other side's.
+    /// Only whole frames break a silence: bytes that trickle in would hold a connection for ever. Silence while the
+    /// inbox is full is ours, not the other side's.
     private func watchForSilence(_ context: ChannelHandlerContext) {
         let limit = TimeAmount.nanoseconds(Int64(self.idleSeconds * 1e9))
-        let deadline = (self.isPaused ? .now() : self.lastRead) + limit
+        let deadline = (self.isPaused ? .now() : self.lastFrame) + limit
         self.idleTimer = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) {
-            if !self.isPaused, self.lastRead + limit <= .now() {
+            if !self.isPaused, self.lastFrame + limit <= .now() {
                 self.fail(context, ConnectionError("nothing was heard from it for \(self.idleSeconds) s"))
             } else {
                 self.watchForSilence(context)

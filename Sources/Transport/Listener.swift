@@ -8,6 +8,8 @@ import Wire
 public struct ListenerLimits: Hashable, Sendable {
     /// How many connections may be open, proved or not.
     public var connections: Int
+    /// How many of them may be at their handshake: the rest is for those that have proved themselves.
+    public var handshakes: Int
     /// How many of them may come from one address.
     public var connectionsPerAddress: Int
     /// How long one enrolment may take in all.
@@ -16,11 +18,13 @@ public struct ListenerLimits: Hashable, Sendable {
 
     public init(
         connections: Int = 1024,
+        handshakes: Int = 512,
         connectionsPerAddress: Int = 256,
         enrolmentSeconds: Double = 20,
         connection: ConnectionLimits = ConnectionLimits()
     ) {
         self.connections = connections
+        self.handshakes = handshakes
         self.connectionsPerAddress = connectionsPerAddress
         self.enrolmentSeconds = enrolmentSeconds
         self.connection = connection
@@ -32,16 +36,50 @@ public struct ListenerLimits: Hashable, Sendable {
 /// Every connection that is refused leaves one line in the log, with the address and the reason.
 public final class Listener: Sendable {
     private struct Live {
-        var context: TLSContext
+        var contexts: Contexts
         var isShutDown = false
         var perAddress: [String: Int] = [:]
         var connections = 0
+        var handshakes = 0
         var streams: [ObjectIdentifier: Served] = [:]
+    }
+
+    /// What connections are made from.
+    private struct Contexts {
+        var context: TLSContext
+        /// While an authority that was replaced is still trusted: what comes after, and when.
+        var next: (atSeconds: Int64, context: TLSContext)?
+
+        init(_ identity: Identity, previous: Identity?, _ service: Service) throws(CertificateError) {
+            let enrols = service.enrolment != nil
+            let sole = try TLSContext.listener(identity, admits: service.roles, enrols: enrols)
+            guard let previous else {
+                self.context = sole
+                return
+            }
+            self.next = (previous.certificate.validSeconds.upperBound, sole)
+            self.context = try TLSContext.listener(
+                identity,
+                previous: previous,
+                admits: service.roles,
+                enrols: enrols
+            )
+        }
+
+        mutating func current(atSeconds now: Int64) -> TLSContext {
+            if let next, next.atSeconds <= now {
+                self.context = next.context
+                self.next = nil
+            }
+            return self.context
+        }
     }
 
     /// A connection in use, and the task that uses it.
     private struct Served {
         var stream: FrameStream
+        /// Nil while a machine enrols.
+        var peer: Peer?
         var task: Task<Void, Never>
     }
 
@@ -53,8 +91,11 @@ public final class Listener: Sendable {
     ///
     /// - Parameters:
     ///   - port: 0 lets the system choose; see ``port``.
+    ///   - previous: this coordinator's identity of an authority that was replaced. Until its certificate ends that
+    ///     authority is trusted too, and those that know only that one are shown this identity.
     ///   - admits: the roles that may connect.
     ///   - enrol: how to answer machines that have no certificate yet; without it they are refused.
+    ///   - now: seconds since 1970, for the end of `previous`.
     ///   - onConnection: runs in a task of its own for each connection that has proved itself, and the connection is
     ///     closed when it returns.
     /// - Throws: ``ConnectionError`` where the port cannot be had, ``CertificateError`` where the identity is unusable.
@@ -62,21 +103,23 @@ public final class Listener: Sendable {
         host: String,
         port: Int,
         identity: Identity,
+        previous: Identity? = nil,
         admits roles: Set<Role> = [.worker, .operator],
         limits: ListenerLimits = ListenerLimits(),
         logger: Logger,
         enrol: EnrolmentService? = nil,
+        now: @escaping @Sendable () -> Int64 = currentSeconds,
         onConnection: @escaping @Sendable (Connection) async -> Void
     ) async throws -> Listener {
-        let context = try TLSContext.listener(identity, admits: roles, enrols: enrol != nil)
         let service = Service(
             roles: roles,
             limits: limits,
             logger: logger,
             enrolment: enrol,
+            now: now,
             onConnection: onConnection
         )
-        let live = Shared(context)
+        let live = Shared(try Contexts(identity, previous: previous, service))
         let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.backlog, value: 256)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -104,17 +147,24 @@ public final class Listener: Sendable {
     public var port: Int { self.channel.localAddress?.port ?? 0 }
 
     /// Connections from now on see this identity; those that are open keep the old one.
-    public func replaceIdentity(_ identity: Identity) throws(CertificateError) {
-        let context = try TLSContext.listener(
-            identity,
-            admits: self.service.roles,
-            enrols: self.service.enrolment != nil
-        )
-        self.live.state.withLock { $0.context = context }
+    public func replaceIdentity(_ identity: Identity, previous: Identity? = nil) throws(CertificateError) {
+        let contexts = try Contexts(identity, previous: previous, self.service)
+        self.live.state.withLock { $0.contexts = contexts }
     }
 
     /// How many connections are open, proved or not.
     public var connectionCount: Int { self.live.state.withLock { $0.connections } }
+
+    /// Closes every connection of these peers at once.
+    ///
+    /// A connection that has proved itself is either closed here or starts to be used only afterwards: whoever turns a
+    /// peer away from now on in `onConnection` misses none.
+    public func disconnect(where isMeant: (Peer) -> Bool) {
+        let meant = self.live.state.withLock { state in
+            state.streams.values.filter { $0.peer.map(isMeant) ?? false }
+        }
+        for one in meant { one.stream.close() }
+    }
 
     /// Stops listening, closes every connection, and waits until the work on each has returned.
     public func shutdown() async {
@@ -150,13 +200,14 @@ extension Listener {
         var limits: ListenerLimits
         var logger: Logger
         var enrolment: EnrolmentService?
+        var now: @Sendable () -> Int64
         var onConnection: @Sendable (Connection) async -> Void
     }
 
     private final class Shared: Sendable {
         let state: Mutex<Live>
 
-        init(_ context: TLSContext) { self.state = Mutex(Live(context: context)) }
+        init(_ contexts: Contexts) { self.state = Mutex(Live(contexts: contexts)) }
     }
 
     /// Counts a connection that has just come, and puts TLS and frames on it.
@@ -165,14 +216,17 @@ extension Listener {
         let host = channel.remoteAddress?.ipAddress ?? "unknown"
         let context: TLSContext
         do {
-            context = try self.admit(host, service.limits, live)
+            context = try self.admit(host, service, live)
         } catch {
             service.logger.notice("refused \(address): \(error)")
             throw error
         }
+        // Both on the channel's event loop.
+        let isProved = NIOLoopBoundBox(false, eventLoop: channel.eventLoop)
         channel.closeFuture.whenComplete { _ in
             live.state.withLock { state in
                 state.connections -= 1
+                if !isProved.value { state.handshakes -= 1 }
                 state.perAddress[host, default: 1] -= 1
                 if state.perAddress[host] == 0 { state.perAddress[host] = nil }
             }
@@ -185,6 +239,8 @@ extension Listener {
             FrameHandler(inbox: inbox, limits: limits) { result in
                 switch result {
                 case .success(let handshake):
+                    isProved.value = true
+                    live.state.withLock { $0.handshakes -= 1 }
                     self.serve(FrameStream(channel, inbox: inbox, address: address), handshake, service, live)
                 case .failure(let error): service.logger.notice("refused \(address): \(error)")
                 }
@@ -194,13 +250,18 @@ extension Listener {
 
     private static func admit(
         _ host: String,
-        _ limits: ListenerLimits,
+        _ service: Service,
         _ live: Shared
     ) throws(ConnectionError) -> TLSContext {
+        let limits = service.limits
         let verdict = live.state.withLock { state -> Result<TLSContext, ConnectionError> in
             if state.isShutDown { return .failure(ConnectionError("this listener is shutting down")) }
             if state.connections >= limits.connections {
                 return .failure(ConnectionError("there are \(state.connections) connections, and that is the limit"))
+            }
+            if state.handshakes >= limits.handshakes {
+                let count = state.handshakes
+                return .failure(ConnectionError("there are \(count) connections at their handshake: that is the limit"))
             }
             let count = state.perAddress[host, default: 0]
             if count >= limits.connectionsPerAddress {
@@ -209,8 +270,9 @@ extension Listener {
                 )
             }
             state.connections += 1
+            state.handshakes += 1
             state.perAddress[host] = count + 1
-            return .success(state.context)
+            return .success(state.contexts.current(atSeconds: service.now()))
         }
         return try verdict.get()
     }
@@ -228,7 +290,7 @@ extension Listener {
                 }
                 live.state.withLock { _ = $0.streams.removeValue(forKey: id) }
             }
-            state.streams[id] = Served(stream: stream, task: task)
+            state.streams[id] = Served(stream: stream, peer: handshake.peer, task: task)
         }
     }
 

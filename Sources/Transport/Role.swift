@@ -6,7 +6,7 @@ public enum Role: String, CaseIterable, Codable, Hashable, Sendable {
     case coordinator
     /// Runs shards.
     case worker
-    /// A person's commands: status, resume, collect.
+    /// A person's commands at a coordinator that runs: workers, approve, ban.
     case `operator`
 
     /// How the role stands in a certificate: a URI among its subject's alternative names.
@@ -22,11 +22,14 @@ public struct Peer: Hashable, Sendable, CustomStringConvertible {
     public var name: String
     /// SHA-256 of its public key (as SubjectPublicKeyInfo): what stays the same when its certificate is renewed.
     public var keyDigest: Digest
+    /// When its certificate ends, in seconds since 1970.
+    public var certificateEndSeconds: Int64
 
-    public init(role: Role, name: String, keyDigest: Digest) {
+    public init(role: Role, name: String, keyDigest: Digest, certificateEndSeconds: Int64) {
         self.role = role
         self.name = name
         self.keyDigest = keyDigest
+        self.certificateEndSeconds = certificateEndSeconds
     }
 
     public var description: String { "\(self.role.rawValue) \(self.name)" }

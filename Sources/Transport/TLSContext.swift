@@ -26,26 +26,64 @@ final class TLSContext: @unchecked Sendable {
 
     let end: End
     let pointer: OpaquePointer
+    /// An authority's name: which one a client knows, or a listener's own certificate is from. Nil on the web.
+    let authorityName: String?
+    /// What a listener is for clients that know another authority only.
+    let alternative: TLSContext?
 
-    private init(_ end: End, method: OpaquePointer?, minimum: Int32) throws(OpenSSLError) {
+    private init(
+        _ end: End,
+        authority: Digest? = nil,
+        alternative: TLSContext? = nil,
+        method: OpaquePointer?,
+        minimum: Int32
+    ) throws(OpenSSLError) {
         ERR_clear_error()
         guard let context = SSL_CTX_new(method) else { throw OpenSSLError("making a TLS context") }
         self.end = end
         self.pointer = context
+        self.authorityName = authority.map { "\($0.short).quintet" }
+        self.alternative = alternative
         quintet_ctx_harden(context)
         try check(Int32(quintet_ctx_set_minimum(context, minimum)), "setting the least TLS version")
     }
 
     deinit { SSL_CTX_free(self.pointer) }
 
+    /// - Parameter previous: an identity of another authority that is trusted too, shown to clients that ask for it.
     /// - Throws: ``CertificateError`` where OpenSSL does not take the identity.
-    static func listener(_ identity: Identity, admits: Set<Role>, enrols: Bool) throws(CertificateError) -> TLSContext {
+    static func listener(
+        _ identity: Identity,
+        previous: Identity? = nil,
+        admits: Set<Role>,
+        enrols: Bool
+    ) throws(CertificateError) -> TLSContext {
+        let end = End.listener(admits: admits, enrols: enrols)
+        let alternative = try previous.map { previous throws(CertificateError) in
+            try self.listener(previous, trusts: identity.authority, alternative: nil, end)
+        }
+        return try self.listener(identity, trusts: previous?.authority, alternative: alternative, end)
+    }
+
+    private static func listener(
+        _ identity: Identity,
+        trusts other: Certificate?,
+        alternative: TLSContext?,
+        _ end: End
+    ) throws(CertificateError) -> TLSContext {
         try self.make(identity) { () throws(OpenSSLError) in
-            let end = End.listener(admits: admits, enrols: enrols)
-            let context = try TLSContext(end, method: TLS_server_method(), minimum: TLS1_3_VERSION)
+            let context = try TLSContext(
+                end,
+                authority: identity.authority.keyDigest,
+                alternative: alternative,
+                method: TLS_server_method(),
+                minimum: TLS1_3_VERSION
+            )
             try context.use(identity)
+            if let other { try context.trust(other) }
             context.requireCertificate()
             SSL_CTX_set_client_hello_cb(context.pointer, refuseMissingProtocol, nil)
+            try check(Int32(quintet_ctx_on_server_name(context.pointer, selectAuthority)), "hearing a server's name")
             SSL_CTX_set_alpn_select_cb(context.pointer, selectProtocol, nil)
             return context
         }
@@ -56,6 +94,7 @@ final class TLSContext: @unchecked Sendable {
         try self.make(identity) { () throws(OpenSSLError) in
             let context = try TLSContext(
                 .member(admits: admits),
+                authority: identity.authority.keyDigest,
                 method: TLS_client_method(),
                 minimum: TLS1_3_VERSION
             )
@@ -69,6 +108,7 @@ final class TLSContext: @unchecked Sendable {
     static func enrolling(authorityKeyDigest: Digest) throws(OpenSSLError) -> TLSContext {
         let context = try TLSContext(
             .enrolling(authorityKeyDigest: authorityKeyDigest),
+            authority: authorityKeyDigest,
             method: TLS_client_method(),
             minimum: TLS1_3_VERSION
         )
@@ -110,6 +150,11 @@ final class TLSContext: @unchecked Sendable {
         try check(SSL_CTX_use_PrivateKey(self.pointer, key.pointer), "using a private key")
         // The authority goes along, so that a machine that enrols can compare its hash.
         try check(Int32(quintet_ctx_add_chain(self.pointer, authority.pointer)), "using an authority")
+        try self.trust(identity.authority)
+    }
+
+    private func trust(_ authority: Certificate) throws(OpenSSLError) {
+        let authority = try authority.load()
         try check(
             X509_STORE_add_cert(SSL_CTX_get_cert_store(self.pointer), authority.pointer),
             "trusting an authority"
@@ -162,6 +207,18 @@ private let refuseMissingProtocol:
         session.refusal = .applicationProtocol(offered: [])
         alert?.pointee = SSL_AD_NO_APPLICATION_PROTOCOL
         return SSL_CLIENT_HELLO_ERROR
+    }
+
+/// Called with the server's name that a client asks for, before anything is shown: the authority that it knows. It
+/// changes which certificate is shown, and nothing else.
+private let selectAuthority:
+    @convention(c) (OpaquePointer?, UnsafeMutablePointer<Int32>?, UnsafeMutableRawPointer?) -> Int32 = { ssl, _, _ in
+        guard let session = TLSSession.owner(of: ssl), let name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)
+        else { return SSL_TLSEXT_ERR_NOACK }
+        if let alternative = session.alternative(for: String(cString: name)) {
+            SSL_set_SSL_CTX(ssl, alternative.pointer)
+        }
+        return SSL_TLSEXT_ERR_OK
     }
 
 /// Called with the application protocols that a client offers, before the server asks for a certificate.

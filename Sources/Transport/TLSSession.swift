@@ -41,7 +41,11 @@ final class TLSSession {
         precondition(quintet_ssl_set_owner(ssl, Unmanaged.passUnretained(self).toOpaque()) == 1)
         switch context.end {
         case .listener: SSL_set_accept_state(ssl)
-        case .member, .enrolling: SSL_set_connect_state(ssl)
+        case .member, .enrolling:
+            SSL_set_connect_state(ssl)
+            if let name = context.authorityName {
+                try check(Int32(quintet_ssl_set_server_name(ssl, name)), "naming an authority")
+            }
         case .web(let host):
             SSL_set_connect_state(ssl)
             try self.expect(host: host)
@@ -65,6 +69,10 @@ final class TLSSession {
     }
 
     // MARK: Questions of the context's callbacks
+
+    func alternative(for authorityName: String) -> TLSContext? {
+        self.context.alternative.flatMap { $0.authorityName == authorityName ? $0 : nil }
+    }
 
     func accepts(protocol name: String) -> Bool {
         guard case .listener(_, let enrols) = self.context.end else { return false }
@@ -195,7 +203,12 @@ final class TLSSession {
         guard self.admits(leaf), let certificate = try? Certificate(leaf), let role = certificate.role else {
             throw TLSError(self.refusal ?? .certificateInvalid("it cannot be read"))
         }
-        return Peer(role: role, name: certificate.name, keyDigest: certificate.keyDigest)
+        return Peer(
+            role: role,
+            name: certificate.name,
+            keyDigest: certificate.keyDigest,
+            certificateEndSeconds: certificate.validSeconds.upperBound
+        )
     }
 
     /// The chain must hold an authority with the key that the join line names, and the leaf must be its work.

@@ -136,7 +136,7 @@ extension CoordinatorMessage {
 }
 
 extension Frame {
-    fileprivate init(kind: UInt8, encoding payload: some Encodable) throws {
+    init(kind: UInt8, encoding payload: some Encodable) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let bytes = [UInt8](try encoder.encode(payload))
@@ -147,8 +147,7 @@ extension Frame {
     }
 }
 
-private func decode<Payload: Decodable>(_ frame: Frame, _: Payload.Type = Payload.self) throws(MessageError) -> Payload
-{
+func decode<Payload: Decodable>(_ frame: Frame, _: Payload.Type = Payload.self) throws(MessageError) -> Payload {
     do {
         return try JSONDecoder().decode(Payload.self, from: Data(frame.payload.readableBytesView))
     } catch {

@@ -51,12 +51,16 @@ extension WorkerService {
             secondsLeft: self.options.endsAt.map { max(0, Int((($0 - ContinuousClock.now) / .seconds(1)))) }
         )
         let line = self.options.joinLine
-        Task { [mailbox = self.mailbox, identity = self.identity, folder = self.options.folder] in
+        Task { [mailbox = self.mailbox, keeper = self.identity, folder = self.options.folder] in
             let link: CoordinatorLink
             do {
+                let identity = try await keeper.current()
                 link = try await CoordinatorLink(host: line.host, port: line.port, identity: identity, hello: hello)
             } catch let refusal as WorkerRefused {
                 mailbox.post(.refused(refusal))
+                return
+            } catch let refusal as EnrolmentError {
+                mailbox.post(.refused(WorkerRefused(refusal.description)))
                 return
             } catch {
                 mailbox.post(.unlinked(nil, reason: "\(error)"))

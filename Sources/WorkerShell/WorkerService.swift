@@ -94,7 +94,7 @@ public final class WorkerService: Sendable {
     }
 
     let options: WorkerOptions
-    let identity: Identity
+    let identity: IdentityKeeper
     let logger: Logger
     let mailbox = Mailbox<Input>()
     let preparations: Preparations
@@ -104,7 +104,7 @@ public final class WorkerService: Sendable {
     /// - Parameter identity: a worker's, from the authority of the join line.
     public init(_ options: WorkerOptions, identity: Identity, logger: Logger) {
         self.options = options
-        self.identity = identity
+        self.identity = IdentityKeeper(identity, options: options, logger: logger)
         self.logger = logger
         self.preparations = Preparations(options: options)
     }
@@ -129,6 +129,7 @@ public final class WorkerService: Sendable {
         let endsAt = self.options.endsAt.map { Instant(milliseconds: Int64(($0 - self.origin) / .milliseconds(1))) }
         var state = State(worker: Worker(slots: self.options.slots, endsAt: endsAt, limits: self.options.limits))
         let preparing = Task { await self.preparations.run(reportingTo: self.mailbox) }
+        let renewing = Task { await self.identity.run() }
         self.handle(.started(spooled: self.options.folder.recover()), &state)
         while state.end == nil {
             let inputs = self.mailbox.take(
@@ -142,6 +143,7 @@ public final class WorkerService: Sendable {
         }
         _ = self.mailbox.close()
         preparing.cancel()
+        renewing.cancel()
         for trainer in state.trainers.values { trainer.signal(SIGKILL) }
         guard let end = state.end else { preconditionFailure("a worker ended without a reason") }
         return (end, state.link)

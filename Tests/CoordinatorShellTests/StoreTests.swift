@@ -231,7 +231,7 @@ func testCheckpoint(_ kind: TrainerEvent.Checkpointed.Kind, _ step: Int) -> Trai
         #expect(try decide("b") != first)
         #expect(isRefused(try decide("c")))
         #expect(try decide("a") == first)
-        #expect(isRefused(try decide("a", at: 1001)))
+        #expect(isRefused(try decide("d", at: 1001)))
         #expect(isRefused(try decide("a", JoinToken())))
     }
 }

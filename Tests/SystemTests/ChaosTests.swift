@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The real program on a bad network, with processes that die and freeze.
@@ -52,7 +53,7 @@ private struct Storm {
     let state: String
     let port: UInt16
     let proxy: FaultyProxy
-    var random: Generator
+    var random: SplitMix64
     private var coordinator: Running
     private var workers: [Running] = []
     private let joinLine: String
@@ -64,7 +65,7 @@ private struct Storm {
     init(sandbox: Sandbox, grid: String, state: String, seed: UInt64) async throws {
         self.sandbox = sandbox
         self.state = state
-        self.random = Generator(seed: seed)
+        self.random = SplitMix64(seed: seed)
         self.coordinator = try sandbox.start([
             "launch", grid, "--state", state, "--workers", "0", "--listen", "127.0.0.1:0", "--joins",
             "\(Self.workerCount)",

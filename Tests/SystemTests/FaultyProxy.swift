@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TestSupport
 
 /// Passes TCP bytes between workers and a coordinator on loopback, and does to them what bad networks do: it cuts,
 /// delays, flips bytes, and says again to the coordinator on a second connection what a worker said on the first. It
@@ -14,7 +15,7 @@ final class FaultyProxy: Sendable {
     }
 
     private struct State {
-        var random: Generator
+        var random: SplitMix64
         var faults: Faults?
         var sockets: Set<Int32> = []
         var seen: [String: Int] = [:]
@@ -33,7 +34,7 @@ final class FaultyProxy: Sendable {
     /// - Parameter target: the coordinator's port.
     init(to target: UInt16, seed: UInt64, faults: Faults = Faults()) throws {
         self.target = target
-        self.state = Mutex(State(random: Generator(seed: seed), faults: faults))
+        self.state = Mutex(State(random: SplitMix64(seed: seed), faults: faults))
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         self.listener = listener
         var address = Self.loopback(0)

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TransportTestSupport
 
 @testable import Transport
 
@@ -65,12 +66,14 @@ import Testing
         try identity.save(folder: self.folder.path)
         #expect(try Identity(folder: self.folder.path) == identity)
         let next = try authority.issue(CertificateRequest(for: identity.key), role: .operator, name: "alice")
-        try identity.renewed(next).save(folder: self.folder.path)
+        try identity.renewed(next, authority: identity.authority).save(folder: self.folder.path)
         #expect(try Identity(folder: self.folder.path)?.certificate == next)
         let mode = try FileManager.default.attributesOfItem(atPath: "\(self.folder.path)/\(Identity.fileName)")
         #expect(mode[.posixPermissions] as? Int == 0o600)
         let stranger = try authority.makeIdentity(role: .operator, name: "alice")
-        #expect(throws: CertificateError.self) { try identity.renewed(stranger.certificate) }
+        #expect(throws: CertificateError.self) {
+            try identity.renewed(stranger.certificate, authority: identity.authority)
+        }
     }
 
     @Test func `neither a key nor an identity prints itself`() throws {

@@ -3,6 +3,7 @@ import NIOCore
 import Synchronization
 import Testing
 import Transport
+import TransportTestSupport
 import Wire
 
 @Suite(.timeLimit(.minutes(5))) struct ConnectionTests {
@@ -16,14 +17,20 @@ import Wire
         let connection = try await self.cluster.dial(listener)
         #expect(
             await seen.wait()
-                == Peer(role: .worker, name: "worker-1", keyDigest: self.cluster.worker.key.publicKeyDigest)
+                == Peer(
+                    role: .worker,
+                    name: "worker-1",
+                    keyDigest: self.cluster.worker.key.publicKeyDigest,
+                    certificateEndSeconds: self.cluster.worker.certificate.validSeconds.upperBound
+                )
         )
         #expect(
             connection.peer
                 == Peer(
                     role: .coordinator,
                     name: "coordinator",
-                    keyDigest: self.cluster.coordinator.key.publicKeyDigest
+                    keyDigest: self.cluster.coordinator.key.publicKeyDigest,
+                    certificateEndSeconds: self.cluster.coordinator.certificate.validSeconds.upperBound
                 )
         )
         #expect(connection.address == "127.0.0.1:\(listener.port)")

@@ -59,7 +59,12 @@ private final class Cluster {
 
     func waitForEnd() async { _ = await self.wait { $0 == .ended } }
 
-    func worker(_ name: String, slots: Int = 1, cache: String? = nil) throws -> WorkerService {
+    func worker(
+        _ name: String,
+        slots: Int = 1,
+        cache: String? = nil,
+        identity: Identity? = nil
+    ) throws -> WorkerService {
         let folder = WorkerFolder("\(self.files.path)/\(name)")
         _ = try folder.lock()
         var limits = Worker.Limits()
@@ -82,7 +87,7 @@ private final class Cluster {
         )
         return WorkerService(
             options,
-            identity: try self.authority.makeIdentity(role: .worker, name: name),
+            identity: try identity ?? self.authority.makeIdentity(role: .worker, name: name),
             logger: self.logger
         )
     }
@@ -200,6 +205,51 @@ private final class Cluster {
         await cluster.waitForEnd()
         _ = await end
         #expect(try cluster.results.keys.sorted() == [0, 2])
+        await cluster.stop()
+    }
+
+    /// Goal: a machine that slept past its certificate's end comes back by itself, and so does one past half of its life.
+    @Test func `a worker whose certificate has expired renews it, and works`() async throws {
+        let files = try TrainerFolder(seeds: 1)
+        let cluster = try Cluster(files)
+        try await cluster.start()
+        let life = CertificateAuthority.certificateValidSeconds
+        let identity = try cluster.authority.makeIdentity(
+            role: .worker,
+            name: "a",
+            atSeconds: currentSeconds() - life - 25 * 3600
+        )
+        let peer = Peer(
+            role: .worker,
+            name: "a",
+            keyDigest: identity.key.publicKeyDigest,
+            certificateEndSeconds: identity.certificate.validSeconds.upperBound
+        )
+        #expect(try cluster.store.objection(to: peer, atSeconds: 1) == nil)
+        let worker = try cluster.worker("a", identity: identity)
+        async let end = worker.run()
+        await cluster.waitForEnd()
+        #expect(await end == .departed(.dismissed, lastError: nil))
+        let renewed = try #require(try Identity(folder: "\(files.path)/a"))
+        #expect(renewed.key == identity.key && renewed.certificate.validSeconds.contains(currentSeconds()))
+        await cluster.stop()
+    }
+
+    @Test func `a banned worker is refused and ends`() async throws {
+        let files = try TrainerFolder(seeds: 1)
+        let cluster = try Cluster(files)
+        try files.order("hang", seed: 0)
+        try await cluster.start()
+        let worker = try cluster.worker("a")
+        async let end = worker.run()
+        _ = await cluster.wait { if case .started = $0 { true } else { false } }
+        try await cluster.service?.ban("a")
+        guard case .refused(let refusal) = await end else {
+            Issue.record("it was not refused")
+            return
+        }
+        #expect(refusal.description.contains("a is banned here"))
+        #expect(try cluster.results.isEmpty)
         await cluster.stop()
     }
 

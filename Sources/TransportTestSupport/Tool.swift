@@ -1,12 +1,12 @@
-import Foundation
-import Synchronization
+internal import Foundation
+internal import Synchronization
 
 /// A program of another maker's that speaks TLS, run as a child process.
-struct Tool {
-    static let openssl = Tool.find("openssl")
-    static let python = Tool.find("python3")
+public struct Tool: Sendable {
+    public static let openssl = Tool.find("openssl")
+    public static let python = Tool.find("python3")
 
-    let path: String
+    public let path: String
 
     private static func find(_ name: String) -> Tool? {
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
@@ -16,7 +16,7 @@ struct Tool {
 
     /// Runs the program to its end and gives all that it printed, on both of its outputs.
     @discardableResult
-    func run(_ arguments: [String], input: String = "", folder: TemporaryFolder) async throws -> String {
+    public func run(_ arguments: [String], input: String = "", folder: TemporaryFolder) async throws -> String {
         let output = "\(folder.path)/output-\(UUID().uuidString)"
         let inputPath = try folder.file("input-\(UUID().uuidString)", input)
         _ = FileManager.default.createFile(atPath: output, contents: nil)
@@ -37,12 +37,12 @@ struct Tool {
 
 /// A Python program that serves on loopback: it prints its port as its first line, and ends when
 /// its input does, or with its owner.
-final class PythonServer: Sendable {
-    let port: Int
+public final class PythonServer: Sendable {
+    public let port: Int
     private let process: Mutex<Process>
     private let input: Pipe
 
-    init(_ source: String, _ arguments: [String] = [], folder: TemporaryFolder) async throws {
+    public init(_ source: String, _ arguments: [String] = [], folder: TemporaryFolder) async throws {
         guard let python = Tool.python else { preconditionFailure("this test needs python3") }
         let script = try folder.file("server-\(UUID().uuidString).py", source)
         let process = Process()

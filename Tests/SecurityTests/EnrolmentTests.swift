@@ -3,6 +3,7 @@ import Foundation
 import NIOCore
 import Synchronization
 import Testing
+import TransportTestSupport
 import Wire
 
 @testable import Transport

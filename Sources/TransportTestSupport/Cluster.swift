@@ -1,50 +1,52 @@
-import Foundation
-import Logging
-import NIOCore
-import Synchronization
-import Testing
-import Transport
-import Wire
+internal import Synchronization
+public import Transport
+internal import Wire
 
-/// An authority with one identity of each role, and a listener on loopback.
-struct Cluster {
-    let authority: CertificateAuthority
-    let coordinator: Identity
-    let worker: Identity
-    let operatorIdentity: Identity
-    let log = LogLines()
+/// An authority with one identity of each role, and listeners on loopback.
+public struct Cluster: Sendable {
+    public let authority: CertificateAuthority
+    public let coordinator: Identity
+    public let worker: Identity
+    public let operatorIdentity: Identity
+    public let log = LogLines()
 
-    init() throws {
+    public init() throws {
         self.authority = try CertificateAuthority()
         self.coordinator = try self.authority.makeIdentity(role: .coordinator, name: "coordinator")
         self.worker = try self.authority.makeIdentity(role: .worker, name: "worker-1")
         self.operatorIdentity = try self.authority.makeIdentity(role: .operator, name: "alice")
     }
 
-    func listen(
+    public func listen(
         as identity: Identity? = nil,
+        previous: Identity? = nil,
         limits: ListenerLimits = ListenerLimits(),
         enrol: EnrolmentService? = nil,
+        now: @escaping @Sendable () -> Int64 = currentSeconds,
         onConnection: @escaping @Sendable (Connection) async -> Void
     ) async throws -> Listener {
         try await Listener.start(
             host: "127.0.0.1",
             port: 0,
             identity: identity ?? self.coordinator,
+            previous: previous,
             limits: limits,
             logger: self.log.logger,
             enrol: enrol,
+            now: now,
             onConnection: onConnection
         )
     }
 
     /// A listener that sends every frame back, and finishes when the other side does.
-    func listenAndEcho(
+    public func listenAndEcho(
         as identity: Identity? = nil,
+        previous: Identity? = nil,
         limits: ListenerLimits = ListenerLimits(),
-        enrol: EnrolmentService? = nil
+        enrol: EnrolmentService? = nil,
+        now: @escaping @Sendable () -> Int64 = currentSeconds
     ) async throws -> Listener {
-        try await self.listen(as: identity, limits: limits, enrol: enrol) { connection in
+        try await self.listen(as: identity, previous: previous, limits: limits, enrol: enrol, now: now) { connection in
             do {
                 for try await frame in connection.frames { try await connection.send(frame) }
                 try await connection.finish()
@@ -53,7 +55,7 @@ struct Cluster {
         }
     }
 
-    func dial(_ listener: Listener, as identity: Identity? = nil, limits: ConnectionLimits = ConnectionLimits())
+    public func dial(_ listener: Listener, as identity: Identity? = nil, limits: ConnectionLimits = ConnectionLimits())
         async throws -> Connection
     {
         try await Dialer.connect(
@@ -66,7 +68,9 @@ struct Cluster {
 }
 
 /// Something that one task says and another waits for.
-final class Signal<Value: Sendable>: Sendable {
+public final class Signal<Value: Sendable>: Sendable {
+    public init() {}
+
     private struct State {
         var value: Value?
         var waiters: [CheckedContinuation<Value, Never>] = []
@@ -74,7 +78,7 @@ final class Signal<Value: Sendable>: Sendable {
 
     private let state = Mutex(State())
 
-    func send(_ value: Value) {
+    public func send(_ value: Value) {
         let waiters = self.state.withLock { state in
             if state.value == nil { state.value = value }
             defer { state.waiters = [] }
@@ -83,7 +87,7 @@ final class Signal<Value: Sendable>: Sendable {
         for waiter in waiters { waiter.resume(returning: value) }
     }
 
-    func wait() async -> Value {
+    public func wait() async -> Value {
         await withCheckedContinuation { continuation in
             let value = self.state.withLock { state -> Value? in
                 if state.value == nil { state.waiters.append(continuation) }

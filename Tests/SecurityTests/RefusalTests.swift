@@ -2,6 +2,7 @@ import Foundation
 import NIOCore
 import NIOPosix
 import Testing
+import TransportTestSupport
 import Wire
 
 @testable import Transport

@@ -1,9 +1,11 @@
-import Foundation
-import Logging
-import Synchronization
+internal import Foundation
+public import Logging
+internal import Synchronization
 
 /// A log that tests can wait on.
-final class LogLines: Sendable {
+public final class LogLines: Sendable {
+    public init() {}
+
     private struct State {
         var lines: [String] = []
         var waiters: [(text: String, continuation: CheckedContinuation<String, Never>)] = []
@@ -11,10 +13,13 @@ final class LogLines: Sendable {
 
     private let state = Mutex(State())
 
-    var logger: Logger { Logger(label: "test") { _ in Handler(lines: self) } }
+    public var logger: Logger { Logger(label: "test") { _ in Handler(lines: self) } }
+
+    /// All lines so far.
+    public var lines: [String] { self.state.withLock { $0.lines } }
 
     /// The first line that contains `text`, as soon as it has been written.
-    func line(containing text: String) async -> String {
+    public func line(containing text: String) async -> String {
         await withCheckedContinuation { continuation in
             let found = self.state.withLock { state -> String? in
                 if let line = state.lines.first(where: { $0.contains(text) }) { return line }
@@ -50,10 +55,10 @@ final class LogLines: Sendable {
 }
 
 /// A folder that goes when its owner goes.
-final class TemporaryFolder: Sendable {
-    let path: String
+public final class TemporaryFolder: Sendable {
+    public let path: String
 
-    init() {
+    public init() {
         let name = "quintet-test-\(UUID().uuidString)"
         self.path = FileManager.default.temporaryDirectory.appendingPathComponent(name).path
         do {
@@ -66,7 +71,7 @@ final class TemporaryFolder: Sendable {
     deinit { try? FileManager.default.removeItem(atPath: self.path) }
 
     /// Writes a file into the folder and gives its path.
-    func file(_ name: String, _ text: String) throws -> String {
+    public func file(_ name: String, _ text: String) throws -> String {
         let path = "\(self.path)/\(name)"
         try Data(text.utf8).write(to: URL(fileURLWithPath: path))
         return path

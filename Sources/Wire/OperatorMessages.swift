@@ -1,0 +1,163 @@
+// Every message between an operator (a person's command) and a coordinator. The rules are those of the workers'
+// messages; the kinds are others, so that neither side's messages are ever taken for the other's.
+//
+// One request, one reply, in order; as many as the operator likes.
+
+public import Digests
+
+/// From an operator to the coordinator.
+public enum OperatorRequest: Hashable, Sendable {
+    /// The first message on every connection. Answered by `welcome` or `refused`.
+    case hello(OperatorHello)
+    /// Workers by name, after this one. Answered by `workers`; one of fewer than ``workersLimit`` is the last.
+    case workers(after: String)
+    /// Let a worker in. Answered by `done` or `refused`.
+    case approve(worker: String)
+    /// Shut a worker out. Answered by `done`, when it is durable and the worker's connections are closed, or by
+    /// `refused`.
+    case ban(worker: String)
+
+    /// The most workers in one reply.
+    public static let workersLimit = 1000
+
+    /// The byte that says which message a frame holds.
+    package enum Kind: UInt8, CaseIterable, Sendable {
+        case hello = 64
+        case workers = 65
+        case approve = 66
+        case ban = 67
+    }
+}
+
+/// From the coordinator to an operator.
+public enum OperatorReply: Hashable, Sendable {
+    case welcome(Welcome)
+    /// It was not done, and why.
+    case refused(reason: String)
+    case done
+    case workers([WorkerRecord])
+
+    /// The byte that says which message a frame holds.
+    package enum Kind: UInt8, CaseIterable, Sendable {
+        case welcome = 192
+        case refused = 193
+        case done = 194
+        case workers = 195
+    }
+}
+
+public struct OperatorHello: Hashable, Codable, Sendable {
+    public var magic: String
+    public var protocolVersion: Int
+    /// Quintet's version, for people.
+    public var version: String
+
+    public init(version: String) {
+        self.magic = ProtocolVersion.magic
+        self.protocolVersion = ProtocolVersion.current
+        self.version = version
+    }
+
+    /// Why the coordinator cannot work with this operator; `nil` when it can.
+    public var objection: String? {
+        guard self.magic == ProtocolVersion.magic else { return "this is no quintet" }
+        guard self.protocolVersion == ProtocolVersion.current else {
+            return "this command speaks protocol \(self.protocolVersion) (quintet \(self.version.prefix(40))) and the "
+                + "coordinator \(ProtocolVersion.current): run the same quintet"
+        }
+        return nil
+    }
+}
+
+/// A worker in the coordinator's list.
+public struct WorkerRecord: Hashable, Codable, Sendable {
+    public enum State: String, Codable, Sendable {
+        /// Has shown a good token. A person moves it on: `quintet approve`, or `quintet ban`.
+        case waiting
+        /// May work. `quintet ban` moves it on.
+        case active
+        /// Nothing of it is accepted. `quintet approve` lets it back in.
+        case banned
+    }
+
+    public var name: String
+    /// SHA-256 of its public key.
+    public var keyDigest: Digest
+    public var state: State
+    /// Seconds since 1970.
+    public var joinedSeconds: Int64
+    /// When its newest certificate ends, in seconds since 1970; nil before it has one.
+    public var certificateEndSeconds: Int64?
+    /// Whether it is at work now; nil where nobody knows, because no coordinator runs.
+    public var isConnected: Bool?
+
+    public init(
+        name: String,
+        keyDigest: Digest,
+        state: State,
+        joinedSeconds: Int64,
+        certificateEndSeconds: Int64?,
+        isConnected: Bool? = nil
+    ) {
+        self.name = name
+        self.keyDigest = keyDigest
+        self.state = state
+        self.joinedSeconds = joinedSeconds
+        self.certificateEndSeconds = certificateEndSeconds
+        self.isConnected = isConnected
+    }
+}
+
+extension OperatorRequest {
+    private struct OfWorker: Codable { var worker: String }
+
+    /// - Throws: `FrameError` where the message does not fit into a frame.
+    public func frame() throws -> Frame {
+        switch self {
+        case .hello(let hello): try Frame(kind: Kind.hello.rawValue, encoding: hello)
+        case .workers(let name): try Frame(kind: Kind.workers.rawValue, encoding: OfWorker(worker: name))
+        case .approve(let name): try Frame(kind: Kind.approve.rawValue, encoding: OfWorker(worker: name))
+        case .ban(let name): try Frame(kind: Kind.ban.rawValue, encoding: OfWorker(worker: name))
+        }
+    }
+
+    /// - Throws: ``MessageError`` naming the kind.
+    public init(_ frame: Frame) throws(MessageError) {
+        guard let kind = Kind(rawValue: frame.kind) else {
+            throw MessageError.unexpected("a frame of kind \(frame.kind) is no message of an operator")
+        }
+        switch kind {
+        case .hello: self = .hello(try decode(frame))
+        case .workers: self = .workers(after: try decode(frame, OfWorker.self).worker)
+        case .approve: self = .approve(worker: try decode(frame, OfWorker.self).worker)
+        case .ban: self = .ban(worker: try decode(frame, OfWorker.self).worker)
+        }
+    }
+}
+
+extension OperatorReply {
+    private struct Refusal: Codable { var reason: String }
+
+    /// - Throws: `FrameError` where the message does not fit into a frame.
+    public func frame() throws -> Frame {
+        switch self {
+        case .welcome(let welcome): try Frame(kind: Kind.welcome.rawValue, encoding: welcome)
+        case .refused(let reason): try Frame(kind: Kind.refused.rawValue, encoding: Refusal(reason: reason))
+        case .done: Frame(kind: Kind.done.rawValue, payload: [])
+        case .workers(let workers): try Frame(kind: Kind.workers.rawValue, encoding: workers)
+        }
+    }
+
+    /// - Throws: ``MessageError`` naming the kind.
+    public init(_ frame: Frame) throws(MessageError) {
+        guard let kind = Kind(rawValue: frame.kind) else {
+            throw MessageError.unexpected("a frame of kind \(frame.kind) is no answer to an operator")
+        }
+        switch kind {
+        case .welcome: self = .welcome(try decode(frame))
+        case .refused: self = .refused(reason: try decode(frame, Refusal.self).reason)
+        case .done: self = .done
+        case .workers: self = .workers(try decode(frame))
+        }
+    }
+}
