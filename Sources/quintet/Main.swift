@@ -51,7 +51,8 @@ struct Quintet: AsyncParsableCommand {
         version: Self.version,
         subcommands: [
             Launch.self, Resume.self, Collect.self, Status.self, Why.self, CoordinatorCommand.self, WorkerCommand.self,
-            FetchCommand.self, Verify.self, GarbageCollection.self, Train.self, Encode.self,
+            Workers.self, Approve.self, Ban.self, Rotate.self, FetchCommand.self, Verify.self, GarbageCollection.self,
+            Train.self, Encode.self,
         ]
     )
 }

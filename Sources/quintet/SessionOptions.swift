@@ -23,6 +23,9 @@ struct SessionOptions: ParsableArguments {
     @Option(help: "How many machines may join by the line that --listen prints.")
     var joins = 1
 
+    @Flag(help: "Machines that join wait until quintet approve lets them in.")
+    var approveByHand = false
+
     func validate() throws {
         guard (0...256).contains(self.workers) else {
             throw ValidationError("--workers is \(self.workers); give 0 to 256.")

@@ -75,7 +75,8 @@ struct SweepSession {
             authority: authority,
             sweeps: [self.sweep],
             version: Quintet.version,
-            logger: logger
+            logger: logger,
+            policy: EnrolmentPolicy(approval: self.options.approveByHand ? .byHand : .automatic)
         )
         let address = try self.options.address()
         let port = try await service.start(host: address.host, port: address.port)

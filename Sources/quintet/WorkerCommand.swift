@@ -149,11 +149,25 @@ struct WorkerCommand: AsyncParsableCommand {
 
     /// The identity that this machine has for this coordinator, or one that it asks for with the line's token.
     private static func identity(_ line: JoinLine, _ folder: String) async throws -> Identity {
-        if let identity = try Identity(folder: folder), identity.authority.keyDigest == line.authorityKeyDigest,
-            identity.certificate.validSeconds.contains(currentSeconds())
+        if let identity = try Identity(folder: folder),
+            identity.isOfCluster(authorityKeyDigest: line.authorityKeyDigest)
         {
-            return identity
+            if identity.certificate.validSeconds.contains(currentSeconds()) { return identity }
+            do {
+                let renewed = try await Enrolment.renew(identity, host: line.host, port: line.port)
+                try renewed.save(folder: folder)
+                return renewed
+            } catch is EnrolmentError {
+                // The coordinator knows it no more: it joins anew, which takes a line that still lets somebody in.
+            }
         }
-        return try await Enrolment.join(line, folder: folder)
+        return try await Enrolment.join(
+            line,
+            folder: folder,
+            onWaiting: { name in
+                let text = "\(name) waits for approval; on the coordinator's machine: quintet approve \(name)\n"
+                FileHandle.standardError.write(Data(text.utf8))
+            }
+        )
     }
 }
