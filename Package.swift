@@ -86,7 +86,10 @@ let package = Package(
         .target(name: "TransportTestSupport", dependencies: ["Transport", "Wire", logging]),
         .executableTarget(
             name: "Benchmarks",
-            dependencies: ["Sweeps", "Tasks", "Tensors", "Tokenizers", argumentParser],
+            dependencies: [
+                "Coordination", "CoordinatorShell", "Digests", "Files", "Sweeps", "Tasks", "Tensors", "TestSupport",
+                "Tokenizers", "Training", "Transport", "Wire", argumentParser, logging,
+            ],
             exclude: ["reference"]
         ),
 

@@ -129,7 +129,7 @@ public final class CoordinatorService: Sendable {
     ///
     /// - Returns: the port.
     /// - Throws: `ConnectionError` where the port cannot be had.
-    public func start(host: String, port: Int) async throws -> Int {
+    public func start(host: String, port: Int, limits: ListenerLimits = ListenerLimits()) async throws -> Int {
         let identity = try self.authority.makeIdentity(role: .coordinator, name: "coordinator")
         let enrolment = EnrolmentService(
             authority: self.authority,
@@ -147,6 +147,7 @@ public final class CoordinatorService: Sendable {
             identity: identity,
             previous: try self.authority.previousIdentity(folder: self.state.authority),
             admits: [.worker, .operator],
+            limits: limits,
             logger: self.logger,
             enrol: enrolment
         ) { [weak self] connection in await self?.serve(connection) }
