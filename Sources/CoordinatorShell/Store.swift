@@ -12,22 +12,54 @@ public final class Store: Sendable {
     /// Raised with every change of the tables.
     static let schemaVersion = 2
 
+    /// A file system of the program's own under SQLite, without shared memory.
+    package struct FileSystem {
+        /// What it is registered as.
+        package var name: String
+        /// How many pages the write-ahead log gathers before they are copied into the file.
+        package var logPagesLimit: Int
+        /// As `DurableFile.renew`.
+        package var renew: (String) throws -> Void
+
+        package init(name: String, logPagesLimit: Int, renew: @escaping (String) throws -> Void) {
+            self.name = name
+            self.logPagesLimit = logPagesLimit
+            self.renew = renew
+        }
+    }
+
     /// Opens the store for the one coordinator that has locked its folder, or makes it.
     ///
-    /// - Throws: ``StoreError`` where it cannot be opened, is another version's, or would not be durable.
-    public init(writing path: String) throws(StoreError) {
+    /// - Throws: ``StoreError`` where it cannot be opened, is another version's, is damaged, or would not be durable.
+    public convenience init(writing path: String) throws(StoreError) {
+        try self.init(writing: path, on: nil)
+    }
+
+    /// As ``init(writing:)``, in another file system than the system's.
+    package init(writing path: String, on fileSystem: FileSystem?) throws(StoreError) {
         self.path = path
         self.queue = try storing(path) {
+            // A commit whose sync failed may stand in the system's cache and not on the disk. SQLite would read it there,
+            // build on it, and with the power's going leave a file in which one half is newer than the other.
+            try (fileSystem?.renew ?? DurableFile.renew)("\(path)-wal")
             var configuration = Configuration()
             configuration.journalMode = .wal
             configuration.busyMode = .timeout(5)
-            let queue = try DatabaseQueue(path: path, configuration: configuration)
+            configuration.prepareDatabase { [logPagesLimit = fileSystem?.logPagesLimit] database in
+                database.add(function: Table.rowSum)
+                guard let logPagesLimit else { return }
+                try database.execute(sql: "PRAGMA locking_mode = EXCLUSIVE")
+                try database.execute(sql: "PRAGMA wal_autocheckpoint = \(logPagesLimit)")
+            }
+            let file = fileSystem.map { "file:\(path)?vfs=\($0.name)" } ?? path
+            let queue = try DatabaseQueue(path: file, configuration: configuration)
             // With WAL comes `NORMAL`, under which the last commits may be lost with the power.
             try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
             return queue
         }
-        try self.refuseIfNotDurable()
         try self.makeTables()
+        try self.refuseIfNotDurable()
+        try self.refuseDamage()
     }
 
     /// Opens a store that is there, for reading; a coordinator may be at work on it.
@@ -42,9 +74,16 @@ public final class Store: Sendable {
             var configuration = Configuration()
             configuration.readonly = true
             configuration.busyMode = .timeout(5)
+            configuration.prepareDatabase { $0.add(function: Table.rowSum) }
             return try DatabaseQueue(path: path, configuration: configuration)
         }
         try self.checkVersion(try self.version())
+        try self.refuseDamage()
+    }
+
+    /// Closes the file; the store is of no use after that.
+    package func close() throws(StoreError) {
+        try storing(self.path) { try self.queue.close() }
     }
 
     /// The settings that durability rests on, as SQLite reports them: `wal` and 2 (`FULL`).
@@ -59,10 +98,15 @@ public final class Store: Sendable {
 
     private func refuseIfNotDurable() throws(StoreError) {
         let (journalMode, synchronous) = try self.durability()
-        guard journalMode == "wal", synchronous == 2 else {
+        // After a read error SQLite may say `wal` and yet keep no log: a checkpoint then knows of no pages.
+        let pages = try storing(self.path) {
+            try self.queue.writeWithoutTransaction { try $0.checkpoint(.passive).walFrameCount }
+        }
+        guard journalMode == "wal", synchronous == 2, pages >= 0 else {
             throw StoreError(
-                "SQLite runs \(self.path) with journal_mode=\(journalMode), synchronous=\(synchronous) and not with wal "
-                    + "and 2 (FULL): a result could be lost after it was acknowledged; put --state on a local disk"
+                "SQLite runs \(self.path) with journal_mode=\(pages < 0 ? "delete" : journalMode), "
+                    + "synchronous=\(synchronous) and not with wal and 2 (FULL): a result could be lost after it was "
+                    + "acknowledged; put --state on a local disk"
             )
         }
     }
@@ -86,68 +130,11 @@ public final class Store: Sendable {
         guard try self.version() != Self.schemaVersion else { return }
         try self.write { database in
             guard try Int.fetchOne(database, sql: "PRAGMA user_version") == 0 else { return }
-            try database.execute(sql: Self.tables)
+            for definition in Table.definitions { try database.execute(sql: definition) }
             try database.execute(sql: "PRAGMA user_version = \(Self.schemaVersion)")
         }
         try self.checkVersion(try self.version())
     }
-
-    private static let tables = """
-        CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-        CREATE TABLE sweep (
-            name TEXT PRIMARY KEY,
-            definition TEXT NOT NULL,
-            launchedSeconds INTEGER NOT NULL,
-            terms TEXT NOT NULL
-        ) WITHOUT ROWID;
-        CREATE TABLE shard (
-            key TEXT PRIMARY KEY,
-            shard TEXT NOT NULL,
-            cell TEXT NOT NULL,
-            needs TEXT NOT NULL,
-            givenUp TEXT,
-            failures TEXT,
-            checkpoints TEXT
-        ) WITHOUT ROWID;
-        CREATE TABLE place (
-            sweep TEXT NOT NULL REFERENCES sweep(name),
-            position INTEGER NOT NULL,
-            key TEXT NOT NULL REFERENCES shard(key),
-            PRIMARY KEY (sweep, position)
-        ) WITHOUT ROWID;
-        CREATE TABLE result (
-            key TEXT PRIMARY KEY REFERENCES shard(key),
-            result TEXT NOT NULL,
-            worker TEXT NOT NULL,
-            token TEXT NOT NULL
-        ) WITHOUT ROWID;
-        CREATE TABLE lease (
-            key TEXT PRIMARY KEY REFERENCES shard(key),
-            token TEXT NOT NULL,
-            worker TEXT NOT NULL
-        ) WITHOUT ROWID;
-        CREATE TABLE blob (digest TEXT, key TEXT REFERENCES shard(key), PRIMARY KEY (digest, key)) WITHOUT ROWID;
-        CREATE TABLE folder (digest TEXT PRIMARY KEY, path TEXT NOT NULL, manifest TEXT NOT NULL) WITHOUT ROWID;
-        CREATE TABLE joinToken (
-            digest TEXT PRIMARY KEY,
-            uses INTEGER NOT NULL,
-            validSeconds INTEGER NOT NULL
-        ) WITHOUT ROWID;
-        CREATE TABLE joined (
-            token TEXT NOT NULL REFERENCES joinToken(digest),
-            keyDigest TEXT NOT NULL,
-            worker TEXT NOT NULL,
-            PRIMARY KEY (token, keyDigest)
-        ) WITHOUT ROWID;
-        CREATE TABLE worker (
-            name TEXT PRIMARY KEY,
-            keyDigest TEXT NOT NULL,
-            state TEXT NOT NULL,
-            joinedSeconds INTEGER NOT NULL,
-            certificateEndSeconds INTEGER
-        ) WITHOUT ROWID;
-        CREATE INDEX workerKey ON worker (keyDigest);
-        """
 
     /// One durable transaction.
     ///

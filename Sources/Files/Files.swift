@@ -131,6 +131,32 @@ public enum DurableFile {
         }
     }
 
+    /// Writes a file's bytes over themselves and syncs them: after a sync that failed, the system counts bytes as written
+    /// that stand in its cache alone. A file that is not there is no mistake.
+    ///
+    /// - Throws: ``StorageError``; the file reads as before.
+    public static func renew(_ path: String) throws(StorageError) {
+        let descriptor = open(path, O_RDWR | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return }
+            throw StorageError("open", path)
+        }
+        defer { close(descriptor) }
+        var buffer = [UInt8](repeating: 0, count: 1 << 20)
+        var offset = 0
+        while true {
+            let count = pread(descriptor, &buffer, buffer.count, off_t(offset))
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw StorageError("read", path) }
+            if count == 0 { break }
+            guard lseek(descriptor, off_t(offset), SEEK_SET) >= 0 else { throw StorageError("write", path) }
+            try self.writeAll(Array(buffer[..<count]), to: descriptor, path: path)
+            offset += count
+        }
+        try self.sync(descriptor, path: path)
+        try self.syncFolder(Self.parent(of: path))
+    }
+
     public static func sync(_ descriptor: Int32, path: String) throws(StorageError) {
         guard fsync(descriptor) == 0 else { throw StorageError("write", path) }
     }

@@ -198,6 +198,38 @@ func testCheckpoint(_ kind: TrainerEvent.Checkpointed.Kind, _ step: Int) -> Trai
         #expect { try Store(writing: state.folder.database) } throws: { "\($0)".contains("damaged") }
     }
 
+    /// Goal: no result is used that is not as it was written. Method: each bit of some bytes in the middle of a row is
+    /// flipped in the file.
+    @Test func `a row with a flipped bit is named and not used`() throws {
+        let state = try TestState()
+        let shard = try testShards()[0]
+        do {
+            let (store, _, _) = try self.opened(state)
+            let lease = Lease(token: LeaseToken(epoch: 1, counter: 1), key: shard.key)
+            let entry = Coordinator.JournalEntry.finished(
+                lease,
+                by: "the-worker",
+                testResult(shard),
+                checkpoints: Checkpoints()
+            )
+            try store.apply([entry])
+            try store.close()
+        }
+        let url = URL(filePath: state.folder.database)
+        let whole = try Data(contentsOf: url)
+        let worker = try #require(whole.range(of: Data("the-worker".utf8)))
+        let message = "row \(shard.key) of table result is damaged: its checksum differs; restore it with"
+        for bit in 0..<16 {
+            var file = whole
+            file[worker.lowerBound + bit / 8] ^= 1 << (bit % 8)
+            try file.write(to: url)
+            #expect { try Store(writing: state.folder.database) } throws: { "\($0)".contains(message) }
+            #expect { try Store(reading: state.folder.database) } throws: { "\($0)".contains(message) }
+        }
+        try whole.write(to: url)
+        #expect(try Store(reading: state.folder.database).knownShards(of: "test")[0].state == .done)
+    }
+
     @Test func `a state folder has one coordinator`() throws {
         let state = try TestState()
         let lock = try state.folder.lock()
