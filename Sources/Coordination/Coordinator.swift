@@ -75,7 +75,8 @@ public struct Coordinator: Sendable {
         case granted(Lease, to: WorkerName)
         /// Need not be durable at once either.
         case released(Lease)
-        case checkpoints(ShardKey, Checkpoints)
+        /// What is kept, and the failures that still count after this progress.
+        case checkpoints(ShardKey, Checkpoints, Failures)
         /// Failures so far, and what they come to.
         case failed(ShardKey, Failures, Verdict)
         /// - Parameter checkpoints: what is left of them: the best.

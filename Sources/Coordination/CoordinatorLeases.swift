@@ -58,7 +58,9 @@ extension Coordinator {
         guard self.mayHaveBeenGranted(lease.token), self.leases[lease.token] == nil,
             let member = self.members[worker], member.leases.count < member.capacity.slots,
             let entry = self.shards[lease.key], case .queued = entry.state,
-            lease.token >= entry.lastToken ?? lease.token
+            lease.token >= entry.lastToken ?? lease.token,
+            // Its report was counted; were it live again, the same report would be once more.
+            lease.token != entry.failures.reported
         else { return false }
         self.dequeue(lease.key)
         let sweep = entry.sweeps.first { self.sweeps[$0].terms.standing == .active } ?? entry.sweeps[0]

@@ -32,7 +32,8 @@ extension Coordinator {
         }
         self.shards[lease.key] = entry
         let superseded = before.subtracting(entry.checkpoints.blobs).sorted()
-        return [.record(.checkpoints(lease.key, entry.checkpoints)), accept] + superseded.map(Directive.discard)
+        return [.record(.checkpoints(lease.key, entry.checkpoints, entry.failures)), accept]
+            + superseded.map(Directive.discard)
     }
 
     /// A result counts while the shard has none, whether its lease lives or not: it is the same result.
@@ -103,6 +104,7 @@ extension Coordinator {
         let settle = Directive.settle(lease, with: worker)
         guard self.live(lease, of: worker) != nil else { return [settle] }
         let ended = self.endLease(lease.token)
+        self.shards[lease.key]?.failures.reported = lease.token
         let blame = self.blame(worker, for: failure, of: lease.key, at: now)
         var counted = failure
         // Of a worker that is at fault the shard is not.

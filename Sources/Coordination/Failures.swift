@@ -8,6 +8,8 @@ extension Coordinator {
         /// Losses in a row: progress that was kept sets it back to 0.
         public var infrastructure = 0
         public var last: AttemptFailure?
+        /// The last attempt that reported one. It is over, though its worker may not have heard so.
+        public var reported: LeaseToken?
 
         public init() {}
 

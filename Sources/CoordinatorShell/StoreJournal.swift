@@ -36,14 +36,19 @@ extension Store {
                 sql: "DELETE FROM lease WHERE key = ? AND token = ?",
                 arguments: [lease.key.description, lease.token.description]
             )
-        case .checkpoints(let key, let checkpoints):
+        case .checkpoints(let key, let checkpoints, let failures):
             try self.keep(checkpoints, of: key, database)
+            try database.execute(
+                sql: "UPDATE shard SET failures = ? WHERE key = ?",
+                arguments: [try encoded(failures), key.description]
+            )
         case .failed(let key, let failures, let verdict):
             try database.execute(
                 sql: "UPDATE shard SET failures = ?, givenUp = ? WHERE key = ?",
                 arguments: [try encoded(failures), GivenUp(verdict)?.rawValue, key.description]
             )
-            try self.dropLease(of: key, database)
+            // A lease that has ended is released before; a shard that is tried again may have a twin that runs on.
+            if verdict != .retry { try self.dropLease(of: key, database) }
         case .finished(let lease, let worker, let result, let checkpoints):
             // A second result for a key is a bug of the coordinator's: the primary key stops it.
             try database.execute(

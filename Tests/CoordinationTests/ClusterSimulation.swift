@@ -277,11 +277,13 @@ struct ClusterSimulation {
             if case .leased(lease.token, _) = self.disk.shards[lease.key]?.state {
                 self.disk.shards[lease.key]?.state = .open
             }
-        case .checkpoints(let key, let checkpoints): self.disk.shards[key]?.checkpoints = checkpoints
+        case .checkpoints(let key, let checkpoints, let failures):
+            self.disk.shards[key]?.failures = failures
+            self.disk.shards[key]?.checkpoints = checkpoints
         case .failed(let key, let failures, let verdict):
             self.disk.shards[key]?.failures = failures
             switch verdict {
-            case .retry: self.disk.shards[key]?.state = .open
+            case .retry: break
             case .failed: self.disk.shards[key]?.state = .failed
             case .quarantined: self.disk.shards[key]?.state = .quarantined
             }

@@ -112,6 +112,38 @@ import Testing
         #expect(coordinator.state(of: shardKey(0)) != .failed)
     }
 
+    @Test func `a failure is counted once, though its worker may not hear so and offers it again`() throws {
+        var coordinator = self.coordinator(shards: 1)
+        let lease = try #require(coordinator.handle(.workerJoined("a", slots: 1, holding: []), at: at(0)).grants.first)
+        _ = coordinator.handle(.reported("a", lease, .failed(failure())), at: at(1))
+        let failures = try #require(coordinator.failures(of: lease.key))
+        #expect(failures.experiment == 1)
+        // The same coordinator, and the next one on what was stored.
+        var next = Coordinator(epoch: 2)
+        _ = next.handle(.submitted([.init(key: lease.key, failures: failures)]), at: at(0))
+        for var coordinator in [coordinator, next] {
+            _ = coordinator.handle(.workerLost("a"), at: at(1))
+            let again = coordinator.handle(.workerJoined("a", slots: 1, holding: [lease]), at: at(1))
+            #expect(again.contains(.revoke(lease, from: "a")))
+            let report = coordinator.handle(.reported("a", lease, .failed(failure())), at: at(1))
+            #expect(report.contains(.settle(lease, with: "a")))
+            #expect(coordinator.failures(of: lease.key)?.experiment == 1)
+        }
+    }
+
+    @Test func `progress that was kept sets losses back, and the store is told`() throws {
+        var coordinator = self.coordinator(shards: 1)
+        _ = coordinator.handle(.workerJoined("a", slots: 1, holding: []), at: at(0))
+        let again = coordinator.handle(.workerJoined("a", slots: 1, holding: []), at: at(1))
+        let lease = try #require(again.grants.first)
+        #expect(coordinator.failures(of: lease.key)?.infrastructure == 1)
+        let kept = checkpoint(.last, step: 2, of: lease.key)
+        let entries = coordinator.handle(.checkpointed("a", lease, kept), at: at(2)).entries
+        let failures = try #require(coordinator.failures(of: lease.key))
+        #expect(failures.infrastructure == 0)
+        #expect(entries == [.checkpoints(lease.key, Checkpoints(last: kept), failures)])
+    }
+
     @Test func `handing back costs nothing and the next attempt goes on from the checkpoint`() throws {
         var coordinator = self.coordinator(shards: 1)
         let lease = try #require(coordinator.handle(.workerJoined("a", slots: 1, holding: []), at: at(0)).grants.first)

@@ -101,9 +101,11 @@ func testCheckpoint(_ kind: TrainerEvent.Checkpointed.Kind, _ step: Int) -> Trai
         let diverged = AttemptFailure(cause: .experiment, kind: .diverged, message: "loss is not a number")
         failures.experiment = [.init(worker: "c", failure: diverged)]
         failures.last = diverged
+        var losses = Coordinator.Failures()
+        losses.infrastructure = 2
         try store.apply([
             .granted(leases[0], to: "a"), .granted(leases[1], to: "b"), .granted(leases[2], to: "c"),
-            .checkpoints(shards[1].key, checkpoints), .failed(shards[2].key, failures, .failed),
+            .checkpoints(shards[1].key, checkpoints, losses), .failed(shards[2].key, failures, .failed),
             .finished(
                 leases[0],
                 by: "a",
@@ -116,6 +118,7 @@ func testCheckpoint(_ kind: TrainerEvent.Checkpointed.Kind, _ step: Int) -> Trai
         #expect(known.map(\.key) == shards.map(\.key))
         #expect(known.map(\.state) == [.done, .leased(leases[1].token, to: "b"), .failed, .open])
         #expect(known[1].checkpoints == checkpoints)
+        #expect(known[1].failures == losses)
         #expect(known[2].failures == failures)
         let listed = try again.shards(of: sweep)
         #expect(listed[0].result == testResult(shards[0]))
@@ -148,7 +151,9 @@ func testCheckpoint(_ kind: TrainerEvent.Checkpointed.Kind, _ step: Int) -> Trai
         try store.apply([finished])
         // A second result for one key is refused by the store itself, and with it all that came along.
         #expect(throws: StoreError.self) {
-            try store.apply([.checkpoints(shards[1].key, Checkpoints(last: testCheckpoint(.last, 1))), finished])
+            try store.apply([
+                .checkpoints(shards[1].key, Checkpoints(last: testCheckpoint(.last, 1)), .init()), finished,
+            ])
         }
         #expect(try store.knownShards(of: "test")[1].checkpoints == Checkpoints())
     }
