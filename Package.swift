@@ -6,6 +6,7 @@ let argumentParser = Target.Dependency.product(
     package: "swift-argument-parser"
 )
 let database = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nio = ["NIOCore", "NIOPosix", "NIOHTTP1"].map {
     Target.Dependency.product(name: $0, package: "swift-nio")
@@ -67,6 +68,7 @@ let package = Package(
             name: "WorkerShell",
             dependencies: ["Coordination", "Digests", "Files", "Sweeps", "Transport", "Wire", logging]
         ),
+        .target(name: "Simulation", dependencies: ["Coordination", "CoordinatorShell", "Digests", "Sweeps", sqlite]),
         .target(name: "Fetching", dependencies: ["Digests", "Transport"]),
 
         // The bridge.
@@ -76,7 +78,8 @@ let package = Package(
             dependencies: [
                 "CProcessor", "Coordination", "CoordinatorShell", "Digests", "Encoders", "Fetching", "Files",
                 "Layers", "Reports",
-                "Sweeps", "Tasks", "Tensors", "Tokenizers", "Training", "Transport", "Wire", "WorkerShell",
+                "Simulation", "Sweeps", "Tasks", "Tensors", "Tokenizers", "Training", "Transport", "Wire",
+                "WorkerShell",
                 argumentParser, logging,
             ]
         ),
@@ -127,6 +130,7 @@ let package = Package(
                 "TransportTestSupport", "Wire", "WorkerShell",
             ] + nio
         ),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation"]),
         .testTarget(name: "SweepsTests", dependencies: ["Digests", "Sweeps", "TestSupport"]),
         // Real processes: needs the built program.
         .testTarget(name: "SystemTests", dependencies: ["Files", "TestSupport", "quintet"]),
@@ -183,5 +187,7 @@ for target in package.targets where target.type != .system && target.name != "CP
     if learningTower.contains(target.name.replacing("Tests", with: "")) || target.name == "Benchmarks" {
         settings += [.unsafeFlags(processor), .unsafeFlags(["-O"], .when(configuration: .debug))]
     }
+    // Thousands of made-up clusters in a minute.
+    if target.name == "Simulation" { settings.append(.unsafeFlags(["-O"], .when(configuration: .debug))) }
     target.swiftSettings = settings
 }

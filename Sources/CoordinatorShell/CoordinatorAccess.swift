@@ -66,6 +66,29 @@ public enum CoordinatorAccess: Sendable {
         }
     }
 
+    /// Sends what only a coordinator that runs can do.
+    ///
+    /// - Returns: its lines for a person.
+    /// - Throws: ``StateFolderError`` where none runs.
+    @discardableResult
+    public func ask(_ request: OperatorRequest, ofFolder path: String) async throws -> [String] {
+        guard case .running(let client) = self else {
+            throw StateFolderError("no coordinator runs on \(path); start one with quintet coordinator")
+        }
+        guard case .text(let lines) = try await client.ask(request) else { return [] }
+        return lines
+    }
+
+    /// Changes a sweep's terms, with a coordinator or without one.
+    public func change(_ change: SweepChange) async throws {
+        switch self {
+        case .running(let client): try await client.ask(.change(change))
+        case .stopped(let store, _):
+            let terms = try change.applied(to: try store.sweep(named: change.sweep).terms)
+            try store.apply([.sweep(terms)])
+        }
+    }
+
     /// See ``Store/approve(_:)``.
     public func approve(_ worker: WorkerName) async throws {
         switch self {

@@ -93,7 +93,7 @@ final class CoordinatorLoop: Sendable {
         }
     }
 
-    private var now: Instant {
+    var now: Instant {
         Instant(milliseconds: Int64((self.clock.now - self.origin) / .milliseconds(1)))
     }
 

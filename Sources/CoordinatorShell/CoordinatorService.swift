@@ -58,6 +58,8 @@ public final class CoordinatorService: Sendable {
     let loop: CoordinatorLoop
     private let state: StateFolder
     private let policy: EnrolmentPolicy
+    /// Makes a sweep of a grid's text; the file's name is for errors.
+    let plan: (@Sendable (_ grid: String, _ file: String) async throws -> SweepPlan)?
     private let authority: CertificateAuthority
     let logger: Logger
     let listener = Mutex<Listener?>(nil)
@@ -79,6 +81,7 @@ public final class CoordinatorService: Sendable {
     ///   - state: locked by the caller.
     ///   - sweeps: those of the store that are to go on.
     ///   - dismissesWorkers: whether workers are let go once every sweep is over.
+    ///   - plan: makes a sweep of a grid that an operator submits; without it none is taken.
     /// - Throws: ``StoreError``, `StorageError`, `CertificateError` in one clear line.
     public init(
         state: StateFolder,
@@ -89,8 +92,10 @@ public final class CoordinatorService: Sendable {
         version: String,
         logger: Logger,
         limits: Coordinator.Limits = Coordinator.Limits(),
-        policy: EnrolmentPolicy = EnrolmentPolicy()
+        policy: EnrolmentPolicy = EnrolmentPolicy(),
+        plan: (@Sendable (_ grid: String, _ file: String) async throws -> SweepPlan)? = nil
     ) throws {
+        self.plan = plan
         self.state = state
         self.policy = policy
         self.store = store

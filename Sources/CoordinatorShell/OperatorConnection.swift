@@ -1,4 +1,5 @@
 public import Coordination
+internal import Digests
 internal import Logging
 internal import Synchronization
 internal import Transport
@@ -47,11 +48,56 @@ extension CoordinatorService {
                 )
             case .approve(let worker): try self.store.approve(worker)
             case .ban(let worker): try await self.ban(worker)
+            case .submit(let grid, let file): return .text([try await self.takeIn(grid, file: file)])
+            case .change(let change): try self.change(change)
+            case .retry(let sweep): return .text(["\(try self.retry(sweep)) shards are tried again"])
+            case .explain(let name): return try await self.explain(name)
             }
             return .done
         } catch {
             return .refused(reason: error.description)
         }
+    }
+
+    /// Stores a grid as a sweep and works on it.
+    private func takeIn(_ grid: String, file: String) async throws(StoreError) -> String {
+        guard let plan = self.plan else { throw StoreError("this coordinator takes in no sweeps") }
+        let planned: SweepPlan
+        do { planned = try await plan(grid, file) } catch { throw StoreError("\(error)") }
+        let known = try self.store.sweeps().first { $0.name == planned.sweep.name }
+        let submission = try planned.submit(to: self.store)
+        try self.submit(planned.sweep)
+        let count = "\(planned.shards.count) shards"
+        switch submission {
+        case .new: return "sweep \(planned.sweep.name) is taken in with \(count)"
+        case .unchanged where known?.terms.standing == .active: return "sweep \(planned.sweep.name) is there already"
+        case .unchanged: return "sweep \(planned.sweep.name) goes on"
+        case .replaced: return "sweep \(planned.sweep.name) has another grid now, with \(count)"
+        }
+    }
+
+    private func change(_ change: SweepChange) throws(StoreError) {
+        let sweep = try self.store.sweep(named: change.sweep)
+        let terms: SweepTerms
+        do { terms = try change.applied(to: sweep.terms) } catch { throw StoreError("\(error)") }
+        self.change(terms)
+    }
+
+    private func retry(_ name: String) throws(StoreError) -> Int {
+        let sweep = try self.store.sweep(named: name)
+        let givenUp = try self.store.shards(of: sweep).filter { $0.givenUp != nil }.map(\.key)
+        self.retry(givenUp)
+        return givenUp.count
+    }
+
+    private func explain(_ name: String) async throws(StoreError) -> OperatorReply {
+        let clock = self.loop
+        let lines = await self.loop.ask { coordinator, _ in
+            Digest(name).map { coordinator.explain($0, at: clock.now) }
+                ?? coordinator.explain(worker: name, at: clock.now)
+        }
+        guard let lines = lines ?? nil else { throw StoreError("nothing is known of \(name.prefix(80))") }
+        return .text(lines)
     }
 
     /// Shuts a worker out: durably first, then its connections end, and nothing that it says afterwards is heard. It

@@ -20,6 +20,8 @@ public struct StateAudit: Sendable {
     public enum Finding: Hashable, Sendable, CustomStringConvertible {
         /// SQLite's own check of the file's structure.
         case structure(String)
+        /// A row whose checksum differs.
+        case row(DamagedRow)
         /// A result that cannot be read, or stands under another key.
         case result(ShardKey, String)
         case missingBlob(Digest, of: ShardKey)
@@ -28,6 +30,7 @@ public struct StateAudit: Sendable {
         public var description: String {
             switch self {
             case .structure(let text): "the store: \(text)"
+            case .row(let row): "the store: \(row)"
             case .result(let key, let reason): "the result of shard \(key.short): \(reason)"
             case .missingBlob(let digest, let key): "checkpoint \(digest.short) of shard \(key.short) is missing"
             case .damagedBlob(let digest, let key):
@@ -38,7 +41,10 @@ public struct StateAudit: Sendable {
         /// What a repair does about it; `nil` where nothing can be done from here.
         public var remedy: String? {
             switch self {
-            case .structure: nil
+            case .row(let row) where row.table == "result": "the shard runs again"
+            case .row(let row) where row.table == "lease": "the lease is forgotten"
+            case .row(let row) where row.table == "shard": "its failures and checkpoints are forgotten"
+            case .structure, .row: nil
             case .result: "the shard runs again"
             case .missingBlob, .damagedBlob: "the checkpoint is forgotten; a shard without a result begins anew"
             }
@@ -47,7 +53,13 @@ public struct StateAudit: Sendable {
 
     /// Reads everything once.
     public func findings() throws -> [Finding] {
-        try self.structure() + self.results() + self.checkpoints()
+        let rows = try self.store.damagedRows()
+        // What stands in damaged rows is not looked at any further.
+        let names = Set(rows.map(\.key))
+        let results = try self.results().filter { finding in
+            if case .result(let key, _) = finding { !names.contains(key.description) } else { true }
+        }
+        return try self.structure() + rows.map(Finding.row) + results + self.checkpoints()
     }
 
     private func structure() throws -> [Finding] {
@@ -91,6 +103,7 @@ public struct StateAudit: Sendable {
     public func repair(_ finding: Finding) throws {
         switch finding {
         case .structure: break
+        case .row(let row): try self.store.repair(row)
         case .result(let key, _): try self.store.forgetResult(of: key)
         case .missingBlob(let blob, let key): try self.store.forget(blob, of: key)
         case .damagedBlob(let blob, let key):
@@ -118,20 +131,46 @@ extension Store {
         try self.write { try $0.execute(sql: "DELETE FROM result WHERE key = ?", arguments: [key.description]) }
     }
 
+    /// Takes out of a damaged row what cannot be trusted. A shard is what its key says, or stays as it is.
+    fileprivate func repair(_ row: DamagedRow) throws(StoreError) {
+        try self.write { database in
+            switch row.table {
+            case "result", "lease":
+                try database.execute(sql: "DELETE FROM \(row.table) WHERE key = ?", arguments: [row.key])
+            case "shard":
+                let text = try String.fetchOne(
+                    database,
+                    sql: "SELECT shard FROM shard WHERE key = ?",
+                    arguments: [row.key]
+                )
+                guard let shard: Shard = try? text.map({ try decoded($0) }), shard.key.description == row.key else {
+                    throw StoreError("\(row), beyond repair; launch its sweep in another --state, or restore a copy")
+                }
+                try database.execute(
+                    sql: """
+                        UPDATE shard SET cell = ?, needs = ?, givenUp = NULL, failures = NULL, checkpoints = NULL
+                        WHERE key = ?
+                        """,
+                    arguments: [shard.cellDigest.description, try encoded(Needs()), row.key]
+                )
+            default: break
+            }
+        }
+    }
+
     /// The shard no longer keeps this blob.
     fileprivate func forget(_ blob: Digest, of key: ShardKey) throws(StoreError) {
-        let text = try self.read { database in
-            try String.fetchOne(
-                database,
-                sql: "SELECT checkpoints FROM shard WHERE key = ?",
-                arguments: [key.description]
-            )
+        let sql = "SELECT checkpoints, failures FROM shard WHERE key = ?"
+        let kept = try self.read { database in
+            try Row.fetchOne(database, sql: sql, arguments: [key.description]).map { row in
+                let checkpoints: Checkpoints? = try (row["checkpoints"] as String?).map { try decoded($0) }
+                let failures: Coordinator.Failures? = try (row["failures"] as String?).map { try decoded($0) }
+                return (checkpoints, failures ?? Coordinator.Failures())
+            }
         }
-        guard var checkpoints: Checkpoints = try storing(self.path, { try text.map { try decoded($0) } }) else {
-            return
-        }
+        guard let (found, failures) = kept, var checkpoints = found else { return }
         if checkpoints.last?.digest == blob { checkpoints.last = nil }
         if checkpoints.best?.digest == blob { checkpoints.best = nil }
-        try self.apply([.checkpoints(key, checkpoints)])
+        try self.apply([.checkpoints(key, checkpoints, failures)])
     }
 }

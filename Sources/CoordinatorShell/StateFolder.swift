@@ -1,4 +1,5 @@
 public import Files
+internal import Foundation
 
 /// Where everything of a coordinator lives.
 ///
@@ -30,6 +31,17 @@ public struct StateFolder: Hashable, Sendable {
     /// Written by the coordinator that has opened its port.
     var addressFile: String { "\(self.path)/address" }
     private var lockFile: String { "\(self.path)/lock" }
+
+    /// A folder without a store is not made into one with it.
+    ///
+    /// - Throws: ``StateFolderError`` where there is none.
+    public func requireStore() throws {
+        guard FileManager.default.fileExists(atPath: self.database) else {
+            throw StateFolderError(
+                "there is no sweep in \(self.path); quintet launch makes one, --state names another folder"
+            )
+        }
+    }
 
     /// Makes the folder where it is missing and takes it for this process.
     ///

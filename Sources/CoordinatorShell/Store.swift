@@ -35,8 +35,13 @@ public final class Store: Sendable {
         try self.init(writing: path, on: nil)
     }
 
+    /// As ``init(writing:)``, but opens a store with damaged rows too: for a ``StateAudit``, which names them.
+    public convenience init(repairing path: String) throws(StoreError) {
+        try self.init(writing: path, on: nil, refusesDamage: false)
+    }
+
     /// As ``init(writing:)``, in another file system than the system's.
-    package init(writing path: String, on fileSystem: FileSystem?) throws(StoreError) {
+    package init(writing path: String, on fileSystem: FileSystem?, refusesDamage: Bool = true) throws(StoreError) {
         self.path = path
         self.queue = try storing(path) {
             // A commit whose sync failed may stand in the system's cache and not on the disk. SQLite would read it there,
@@ -59,7 +64,7 @@ public final class Store: Sendable {
         }
         try self.makeTables()
         try self.refuseIfNotDurable()
-        try self.refuseDamage()
+        if refusesDamage { try self.refuseDamage() }
     }
 
     /// Opens a store that is there, for reading; a coordinator may be at work on it.

@@ -158,7 +158,7 @@ public enum GivenUp: String, Hashable, Sendable {
     case failed
     case quarantined
 
-    init?(_ verdict: Coordinator.Verdict) {
+    public init?(_ verdict: Coordinator.Verdict) {
         switch verdict {
         case .retry: return nil
         case .failed: self = .failed

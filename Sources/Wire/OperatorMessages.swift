@@ -3,6 +3,7 @@
 //
 // One request, one reply, in order; as many as the operator likes.
 
+public import Coordination
 public import Digests
 
 /// From an operator to the coordinator.
@@ -16,6 +17,14 @@ public enum OperatorRequest: Hashable, Sendable {
     /// Shut a worker out. Answered by `done`, when it is durable and the worker's connections are closed, or by
     /// `refused`.
     case ban(worker: String)
+    /// Take in a grid. Answered by `text` with what was taken in, or by `refused`.
+    case submit(grid: String, file: String)
+    /// Pause, cancel or weigh a sweep. Answered by `done` or `refused`.
+    case change(SweepChange)
+    /// Give the shards of a sweep that were given up all their tries again. Answered by `text` or `refused`.
+    case retry(sweep: String)
+    /// Why is a shard (by its key) or a worker (by its name) as it is? Answered by `text` or `refused`.
+    case explain(String)
 
     /// The most workers in one reply.
     public static let workersLimit = 1000
@@ -26,6 +35,10 @@ public enum OperatorRequest: Hashable, Sendable {
         case workers = 65
         case approve = 66
         case ban = 67
+        case submit = 68
+        case change = 69
+        case retry = 70
+        case explain = 71
     }
 }
 
@@ -36,6 +49,8 @@ public enum OperatorReply: Hashable, Sendable {
     case refused(reason: String)
     case done
     case workers([WorkerRecord])
+    /// Lines for a person.
+    case text([String])
 
     /// The byte that says which message a frame holds.
     package enum Kind: UInt8, CaseIterable, Sendable {
@@ -43,6 +58,7 @@ public enum OperatorReply: Hashable, Sendable {
         case refused = 193
         case done = 194
         case workers = 195
+        case text = 196
     }
 }
 
@@ -66,6 +82,38 @@ public struct OperatorHello: Hashable, Codable, Sendable {
                 + "coordinator \(ProtocolVersion.current): run the same quintet"
         }
         return nil
+    }
+}
+
+/// What is to become of a sweep; what is nil stays.
+public struct SweepChange: Hashable, Codable, Sendable {
+    public var sweep: String
+    public var standing: SweepTerms.Standing?
+    public var priority: Int?
+    public var weight: Int?
+
+    public init(sweep: String, standing: SweepTerms.Standing? = nil, priority: Int? = nil, weight: Int? = nil) {
+        self.sweep = sweep
+        self.standing = standing
+        self.priority = priority
+        self.weight = weight
+    }
+
+    /// The terms with this change.
+    ///
+    /// - Throws: ``MessageError`` for a weight or priority that cannot be.
+    public func applied(to terms: SweepTerms) throws(MessageError) -> SweepTerms {
+        var terms = terms
+        terms.standing = self.standing ?? terms.standing
+        terms.priority = self.priority ?? terms.priority
+        terms.weight = self.weight ?? terms.weight
+        guard (1...1000).contains(terms.weight) else {
+            throw MessageError.unexpected("a weight is 1 to 1000, not \(terms.weight)")
+        }
+        guard (-1000...1000).contains(terms.priority) else {
+            throw MessageError.unexpected("a priority is -1000 to 1000, not \(terms.priority)")
+        }
+        return terms
     }
 }
 
@@ -110,6 +158,8 @@ public struct WorkerRecord: Hashable, Codable, Sendable {
 
 extension OperatorRequest {
     private struct OfWorker: Codable { var worker: String }
+    private struct OfGrid: Codable { var grid, file: String }
+    private struct OfName: Codable { var name: String }
 
     /// - Throws: `FrameError` where the message does not fit into a frame.
     public func frame() throws -> Frame {
@@ -118,6 +168,11 @@ extension OperatorRequest {
         case .workers(let name): try Frame(kind: Kind.workers.rawValue, encoding: OfWorker(worker: name))
         case .approve(let name): try Frame(kind: Kind.approve.rawValue, encoding: OfWorker(worker: name))
         case .ban(let name): try Frame(kind: Kind.ban.rawValue, encoding: OfWorker(worker: name))
+        case .submit(let grid, let file):
+            try Frame(kind: Kind.submit.rawValue, encoding: OfGrid(grid: grid, file: file))
+        case .change(let change): try Frame(kind: Kind.change.rawValue, encoding: change)
+        case .retry(let sweep): try Frame(kind: Kind.retry.rawValue, encoding: OfName(name: sweep))
+        case .explain(let name): try Frame(kind: Kind.explain.rawValue, encoding: OfName(name: name))
         }
     }
 
@@ -131,6 +186,12 @@ extension OperatorRequest {
         case .workers: self = .workers(after: try decode(frame, OfWorker.self).worker)
         case .approve: self = .approve(worker: try decode(frame, OfWorker.self).worker)
         case .ban: self = .ban(worker: try decode(frame, OfWorker.self).worker)
+        case .submit:
+            let given: OfGrid = try decode(frame)
+            self = .submit(grid: given.grid, file: given.file)
+        case .change: self = .change(try decode(frame))
+        case .retry: self = .retry(sweep: try decode(frame, OfName.self).name)
+        case .explain: self = .explain(try decode(frame, OfName.self).name)
         }
     }
 }
@@ -145,6 +206,7 @@ extension OperatorReply {
         case .refused(let reason): try Frame(kind: Kind.refused.rawValue, encoding: Refusal(reason: reason))
         case .done: Frame(kind: Kind.done.rawValue, payload: [])
         case .workers(let workers): try Frame(kind: Kind.workers.rawValue, encoding: workers)
+        case .text(let lines): try Frame(kind: Kind.text.rawValue, encoding: lines)
         }
     }
 
@@ -158,6 +220,7 @@ extension OperatorReply {
         case .refused: self = .refused(reason: try decode(frame, Refusal.self).reason)
         case .done: self = .done
         case .workers: self = .workers(try decode(frame))
+        case .text: self = .text(try decode(frame))
         }
     }
 }

@@ -44,7 +44,8 @@ struct CoordinatorCommand: AsyncParsableCommand {
             sweeps: Array(sweeps),
             dismissesWorkers: false,
             version: Quintet.version,
-            logger: Logger(label: "quintet") { display.logHandler(label: $0) }
+            logger: Logger(label: "quintet") { display.logHandler(label: $0) },
+            plan: { try await SweepPlan(yaml: $0, file: $1) }
         )
         let address = try SessionOptions.address(self.listen)
         let port = try await service.start(host: address.host, port: address.port)

@@ -12,7 +12,7 @@ struct GarbageCollection: ParsableCommand {
     @OptionGroup var state: StateOptions
 
     func run() throws {
-        _ = try Store(reading: self.state.folder.database).sweeps()
+        try self.state.folder.requireStore()
         let lock = try self.state.folder.lock()
         defer { withExtendedLifetime(lock) {} }
         let audit = StateAudit(

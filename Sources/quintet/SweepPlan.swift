@@ -7,14 +7,7 @@ import Training
 import Transport
 import Wire
 
-/// A grid with all that the store must know of it: its shards, what they need, and the files that their digests stand
-/// for.
-struct SweepPlan {
-    let sweep: StoredSweep
-    let shards: [Shard]
-    let needs: [Needs]
-    let folders: [StoredFolder]
-
+extension SweepPlan {
     /// Expands a grid, and fetches what it names and the cache lacks.
     ///
     /// - Parameter file: the grid's name in errors.
@@ -27,8 +20,8 @@ struct SweepPlan {
         var data: [String: StoredFolder] = [:]
         for task in definition.tasks { data[try TaskDescription.named(task).name] = try await folders.data(task) }
         let planned = try definition.shards()
-        self.sweep = StoredSweep(name: definition.name, definition: yaml, launchedSeconds: currentSeconds())
-        self.shards = try planned.map { planned in
+        let sweep = StoredSweep(name: definition.name, definition: yaml, launchedSeconds: currentSeconds())
+        let shards = try planned.map { planned in
             guard let folder = data[planned.cell.task] else { preconditionFailure("no data for \(planned.name)") }
             return try Shard(
                 backbone: backbone.manifest.digest,
@@ -39,7 +32,7 @@ struct SweepPlan {
                 seed: planned.seed
             )
         }
-        self.needs = try planned.map { planned in
+        let needs = try planned.map { planned in
             Needs(
                 memoryBytes: estimatedMemoryBytes(
                     configuration,
@@ -49,11 +42,8 @@ struct SweepPlan {
                 )
             )
         }
-        self.folders = [backbone] + data.sorted { $0.key < $1.key }.map(\.value)
-    }
-
-    func submit(to store: Store) throws -> Submission {
-        try store.submit(self.sweep, shards: self.shards, needs: self.needs, folders: self.folders)
+        let stored = [backbone] + data.sorted { $0.key < $1.key }.map(\.value)
+        self.init(sweep: sweep, shards: shards, needs: needs, folders: stored)
     }
 }
 

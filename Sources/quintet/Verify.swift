@@ -14,12 +14,11 @@ struct Verify: ParsableCommand {
     @OptionGroup var state: StateOptions
 
     func run() throws {
-        // Reading first: a folder without a sweep is not made into one.
-        _ = try Store(reading: self.state.folder.database).sweeps()
+        try self.state.folder.requireStore()
         let lock = try self.state.folder.lock()
         defer { withExtendedLifetime(lock) {} }
         let audit = StateAudit(
-            store: try Store(writing: self.state.folder.database),
+            store: try Store(repairing: self.state.folder.database),
             blobs: try BlobStore(folder: self.state.folder.blobs)
         )
         let findings = try audit.findings()

@@ -4,33 +4,46 @@ import CoordinatorShell
 import Digests
 import Reports
 import Sweeps
+import Wire
 
 /// `quintet why`
-struct Why: ParsableCommand {
+struct Why: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Say why a shard is where it is: waiting, failed, finished, or run again."
+        abstract: "Say why a shard or a worker is as it is: waiting, failed, suspended, or run again."
     )
 
-    @Argument(help: "The shard: its name, such as rte/lora/3, or the first digits of its key.")
+    @Argument(help: "A shard: its name, such as rte/lora/3, or the first digits of its key; or a worker's name.")
     var shard: String
 
     @OptionGroup var state: StateOptions
 
-    func run() throws {
+    func run() async throws {
         let store = try Store(reading: self.state.folder.database)
+        if let worker = try store.workers().first(where: { $0.name == self.shard }) {
+            return Self.show([worker.name] + (try await self.live(worker.name) ?? ["no coordinator runs"]))
+        }
         let (sweep, shard) = try self.find(store)
         var lines = ["\(shard.planned.name) of sweep \(sweep.name), key \(shard.key.short)"]
-        lines += Self.standing(shard, sweep)
+        lines += try await self.live(shard.key.description) ?? Self.standing(shard, sweep)
         if let given = try store.result(of: shard.key) {
             let token = given.token.map { " under lease \($0)" } ?? ""
             lines.append("its result came from \(given.worker)\(token)")
         } else {
             lines += try self.reruns(shard, store)
         }
-        Terminal.standardOutput.write(
-            lines.enumerated().map { index, line in (index == 0 ? "" : "  ") + oneLine(line, limit: 400) + "\n" }
-                .joined()
-        )
+        Self.show(lines)
+    }
+
+    private static func show(_ lines: [String]) {
+        let text = lines.enumerated().map { index, line in (index == 0 ? "" : "  ") + oneLine(line, limit: 400) + "\n" }
+        Terminal.standardOutput.write(text.joined())
+    }
+
+    /// What the coordinator says that runs; `nil` where none does.
+    private func live(_ name: String) async throws -> [String]? {
+        let access = try await CoordinatorAccess(self.state.folder, version: Quintet.version)
+        guard case .running = access else { return nil }
+        return try await access.ask(.explain(name), ofFolder: self.state.folder.path)
     }
 
     /// - Throws: ``SessionError`` where no shard, or more than one, has that name or key.

@@ -3,22 +3,6 @@ import Digests
 import Sweeps
 import TestSupport
 
-/// SplitMix64: the seed is a run's only identity.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { self.state = seed &* 0x9E37_79B9_7F4A_7C15 &+ 0x1234_5678_9ABC_DEF1 }
-
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9E37_79B9_7F4A_7C15
-        var bits = (self.state ^ (self.state >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        bits = (bits ^ (bits >> 27)) &* 0x94D0_49BB_1331_11EB
-        return bits ^ (bits >> 31)
-    }
-
-    mutating func chance(_ probability: Double) -> Bool { Double.random(in: 0..<1, using: &self) < probability }
-}
-
 func shardKey(_ index: Int) -> ShardKey { SHA256.hash("shard \(index)") }
 
 func checkpoint(_ kind: TrainerEvent.Checkpointed.Kind, step: Int, of key: ShardKey) -> TrainerEvent.Checkpointed {

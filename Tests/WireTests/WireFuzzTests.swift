@@ -51,7 +51,10 @@ import Wire
         let valid = frames.map { [$0.kind] + Array($0.payload.readableBytesView) }
         var coordinator = Coordinator(epoch: 3)
         let keys = ["shard", "another"].map { SHA256.hash($0) }
-        _ = coordinator.handle(.submitted(SweepTerms(name: "fuzz"), keys.map { .init(key: $0) }), at: Instant(milliseconds: 0))
+        _ = coordinator.handle(
+            .submitted(SweepTerms(name: "fuzz"), keys.map { .init(key: $0) }),
+            at: Instant(milliseconds: 0)
+        )
         _ = coordinator.handle(.workerJoined("w", Capacity(slots: 2), holding: []), at: Instant(milliseconds: 0))
         let report = try Fuzzing("messages").run(valid) { input, _ in
             let frame = Frame(kind: input.first ?? 0, payload: Array(input.dropFirst()))
