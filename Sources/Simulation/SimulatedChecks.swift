@@ -79,16 +79,18 @@ extension SimulatedCluster {
             let (was, had) = (try self.model.matches(store), try other.matches(store))
             if had {
                 self.seen.insert(.unacknowledgedKept)
+                self.note("the store holds the commit of unknown outcome")
                 self.model = other
             } else if was {
                 self.seen.insert(.unacknowledgedLost)
+                self.note("the store does not hold the commit of unknown outcome")
             } else {
                 self.fail("the store holds neither what was acknowledged nor that and the last commit")
             }
         } else if try !self.model.matches(store) {
-            self.fail(
-                "the store does not hold what was acknowledged: \(try store.knownShards(of: SimulatedSweep.name))"
-            )
+            let shards = try store.knownShards(of: SimulatedSweep.name)
+            let other = zip(shards, self.model.knownShards).first { $0 != $1 }
+            self.fail("the store does not hold what was acknowledged, but \(String(describing: other))")
         }
         self.modelIfCommitted = nil
         for key in self.acknowledged where self.model.entries[key]?.isDone != true {

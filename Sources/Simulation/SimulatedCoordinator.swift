@@ -263,13 +263,10 @@ extension SimulatedCluster {
     mutating func startCoordinator() {
         guard self.process == nil else { return }
         self.isRestarting = false
-        let copy = self.damageFile()
         do {
             try self.openStore()
-            if copy != nil { self.seen.insert(.damageHarmless) }
         } catch {
             self.note("the coordinator cannot start: \(error)")
-            if let copy { self.noteRefusal(of: error, restoring: copy) }
             self.endCoordinator()
         }
     }
@@ -285,7 +282,15 @@ extension SimulatedCluster {
     }
 
     private mutating func openStore() throws(StoreError) {
-        let store = try self.openFile(logPagesLimit: self.swarm.logPagesLimit)
+        let copy = self.damageFile()
+        let store: Store
+        do {
+            store = try self.openFile(logPagesLimit: self.swarm.logPagesLimit)
+        } catch {
+            if let copy { self.noteRefusal(of: error, restoring: copy) }
+            throw error
+        }
+        if copy != nil { self.seen.insert(.damageHarmless) }
         try self.checkOpened(store)
         guard self.violation == nil else { return }
         if self.random.chance(0.2), self.model.knownShards.contains(where: { $0.isGivenUp }) {

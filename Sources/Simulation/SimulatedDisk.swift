@@ -164,6 +164,7 @@ final class SimulatedDisk {
         for (name, file) in self.files.sorted(by: { $0.key < $1.key }) {
             self.tear(file)
             if !file.isNamed, self.random.chance(self.lossProbability) { self.files[name] = nil }
+            file.isNamed = true
         }
         for (name, file) in self.removed.sorted(by: { $0.key < $1.key }) where self.files[name] == nil {
             guard self.random.chance(0.5) else { continue }

@@ -83,6 +83,18 @@ private final class Folder {
         #expect(throws: StorageError.self) { try DurableFile.write([4], to: "\(folder.path)/missing/file") }
     }
 
+    @Test func `a file that is renewed reads as before, however large, and one that is not there is no mistake`() throws
+    {
+        let folder = try Folder()
+        let path = "\(folder.path)/log"
+        let bytes = (0..<(1 << 20) + 3).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+        try DurableFile.write(bytes, to: path)
+        try DurableFile.renew(path)
+        #expect(try Data(contentsOf: URL(filePath: path)) == Data(bytes))
+        try DurableFile.renew("\(folder.path)/missing")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["log"])
+    }
+
     @Test func `a folder has one lock, and its holder can be named`() throws {
         let folder = try Folder()
         let path = "\(folder.path)/lock"
