@@ -58,6 +58,8 @@ struct SimulatedCluster {
     var core: Set<Int> = []
 
     // What the checks go by.
+    /// Whether the coordinator or its disk may be another than at the last check.
+    var isUnchecked = false
     /// What every opened store must hold.
     var model = StoreModel()
     /// What it holds if a commit whose outcome nobody was told of has happened.

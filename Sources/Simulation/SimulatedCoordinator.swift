@@ -47,6 +47,7 @@ extension SimulatedCluster {
 
     mutating func takeTurn() {
         guard let inputs = self.process?.inbox else { return }
+        self.isUnchecked = true
         self.process?.inbox = []
         var directives: [Coordinator.Directive] = []
         for input in inputs {
@@ -201,6 +202,7 @@ extension SimulatedCluster {
     /// After the commit, or where there was none.
     mutating func endTurn() {
         guard let directives = self.process?.waiting else { return }
+        self.isUnchecked = true
         self.process?.waiting = []
         for directive in directives {
             do {
@@ -358,6 +360,7 @@ extension SimulatedCluster {
     }
 
     private mutating func endCoordinator() {
+        self.isUnchecked = true
         // The power may have gone during a write.
         let hasPower = !self.disk.hasLostPower
         self.disk.endProcess()
