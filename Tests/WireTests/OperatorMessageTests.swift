@@ -26,6 +26,7 @@ import Wire
     @Test func `replies come back from their frames`() throws {
         let replies: [OperatorReply] = [
             .welcome(Welcome(version: "v")), .refused(reason: "r"), .done, .workers([]), .workers([Self.worker]),
+            .text(["a", "b"]),
         ]
         for reply in replies { #expect(try OperatorReply(reply.frame()) == reply) }
     }
