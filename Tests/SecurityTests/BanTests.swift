@@ -36,8 +36,11 @@ import Wire
         // The coordinator says goodbye on the old one; this side does not.
         while try await old.next() != nil {}
         try await cluster.service.ban("worker-1")
+        let banned = ContinuousClock.now
         await old.waitUntilClosed()
         await new.readToEnd()
+        // Its silence would end it too, after a minute.
+        #expect(ContinuousClock.now - banned < .seconds(30))
         await cluster.stop()
     }
 
