@@ -24,14 +24,16 @@ final class LoadState: Sendable {
         try DurableFile.makeFolder(inputs)
         try DurableFile.write(Array("weights".utf8), to: "\(inputs)/weights")
         let manifest = try FolderManifest(folder: inputs)
-        // A task holds 10,000 seeds at most.
-        let tasks = TaskDescription.all.map(\.name).prefix((count + 9999) / 10_000)
+        // A cell holds 10,000 seeds at most.
+        let tasks = TaskDescription.all.map(\.name).prefix(count > 10_000 ? 5 : 1)
+        let methods = ["full", "bitfit"].prefix(count > 10_000 ? 2 : 1)
+        let cells = tasks.count * methods.count
         let yaml = """
             sweep: load
             backbone: tiny
             tasks: [\(tasks.joined(separator: ", "))]
-            methods: [full]
-            seeds: \((count + tasks.count - 1) / tasks.count)
+            methods: [\(methods.joined(separator: ", "))]
+            seeds: \((count + cells - 1) / cells)
             """
         self.shards = try SweepDefinition(yaml: yaml, file: "load").shards().map { planned in
             try Shard(
