@@ -121,13 +121,18 @@ extension Store {
             WHERE sweep = ? ORDER BY position
             """
         return try self.read { database in
-            try Row.fetchAll(database, sql: sql, arguments: [sweep]).map { row in
-                try Self.knownShard(row)
+            // Most shards need the same.
+            var needs: [String: Needs] = [:]
+            return try Row.fetchAll(database, sql: sql, arguments: [sweep]).map { row in
+                let text: String = row["needs"]
+                let known = try needs[text] ?? decoded(text)
+                needs[text] = known
+                return try Self.knownShard(row, needs: known)
             }
         }
     }
 
-    private static func knownShard(_ row: Row) throws -> Coordinator.KnownShard {
+    private static func knownShard(_ row: Row, needs: Needs) throws -> Coordinator.KnownShard {
         let text: String = row["key"]
         guard let key = Digest(text) else { throw StoreError("\"\(text)\" is no shard key: the store is damaged") }
         let state: Coordinator.KnownShard.State
@@ -147,7 +152,7 @@ extension Store {
             state: state,
             checkpoints: checkpoints ?? Checkpoints(),
             failures: failures ?? Coordinator.Failures(),
-            needs: try decoded(row["needs"]),
+            needs: needs,
             cell: Digest(row["cell"] as String)
         )
     }

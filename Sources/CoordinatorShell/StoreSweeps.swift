@@ -25,6 +25,19 @@ public struct StoredSweep: Hashable, Sendable {
     public func grid() throws(SweepFileError) -> SweepDefinition {
         try SweepDefinition(yaml: self.definition, file: "sweep \(self.name)")
     }
+
+    /// The grid's shards in its order, of which the store has so many.
+    func planned(stored count: Int) throws(StoreError) -> [PlannedShard] {
+        let planned: [PlannedShard]
+        do { planned = try self.grid().shards() } catch { throw StoreError("\(error)") }
+        guard planned.count == count else {
+            throw StoreError(
+                "sweep \(self.name) has \(count) stored shards and its grid \(planned.count): this version of quintet "
+                    + "reads the grid in another way; launch it again"
+            )
+        }
+        return planned
+    }
 }
 
 /// A folder whose files workers may fetch.
@@ -153,15 +166,8 @@ extension Store {
             WHERE sweep = ? ORDER BY position
             """
         return try self.read { database in
-            let planned = try sweep.grid().shards()
             let rows = try Row.fetchAll(database, sql: sql, arguments: [sweep.name])
-            guard planned.count == rows.count else {
-                throw StoreError(
-                    "sweep \(sweep.name) has \(rows.count) stored shards and its grid \(planned.count): this version "
-                        + "of quintet reads the grid in another way; launch it again"
-                )
-            }
-            return try zip(planned, rows).map { planned, row in
+            return try zip(sweep.planned(stored: rows.count), rows).map { planned, row in
                 SweepShard(
                     planned: planned,
                     key: Digest(row["key"] as String) ?? SHA256.hash(""),

@@ -10,11 +10,11 @@ struct SubmittedSweep: Sendable {
     var checkpointSeconds: [ShardKey: Double]
 
     init(_ sweep: StoredSweep, in store: Store) throws(StoreError) {
-        let shards = try store.shards(of: sweep)
         self.terms = sweep.terms
         self.shards = try store.knownShards(of: sweep.name)
-        self.names = Dictionary(shards.map { ($0.key, $0.planned.name) }) { first, _ in first }
-        let seconds = shards.map { ($0.key, ResolvedSettings($0.planned.settings).number("checkpointSeconds")) }
+        let shards = zip(self.shards.map(\.key), try sweep.planned(stored: self.shards.count))
+        self.names = Dictionary(shards.map { ($0, $1.name) }) { first, _ in first }
+        let seconds = shards.map { ($0, ResolvedSettings($1.settings).number("checkpointSeconds")) }
         self.checkpointSeconds = Dictionary(seconds) { first, _ in first }
     }
 }

@@ -26,7 +26,7 @@ import Wire
     /// Goal: strangers that begin handshakes and never end them take no places from those who can prove themselves.
     @Test func `slow handshakes are bounded in number and in time`() async throws {
         let listener = try await self.cluster.listenAndEcho(
-            limits: ListenerLimits(handshakes: 2, connection: ConnectionLimits(handshakeSeconds: 2))
+            limits: ListenerLimits(handshakes: 2, connection: ConnectionLimits(handshakeSeconds: 6))
         )
         // Proved before: not counted among them.
         let early = try await self.cluster.dial(listener)

@@ -1,3 +1,4 @@
+import Coordination
 import Digests
 import NIOCore
 import Testing
