@@ -46,7 +46,9 @@ import Wire
         _ = try store.beginEpoch()
         let leases = shards.enumerated().map { Lease(token: LeaseToken(epoch: 1, counter: UInt64($0)), key: $1.key) }
         var failures = Coordinator.Failures()
-        failures.experiment = [.init(worker: "w", failure: AttemptFailure(cause: .experiment, kind: .other, message: "m"))]
+        failures.experiment = [
+            .init(worker: "w", failure: AttemptFailure(cause: .experiment, kind: .other, message: "m"))
+        ]
         failures.last = AttemptFailure(cause: .experiment, kind: .diverged, message: "loss is not a number")
         let best = Checkpoints(best: testCheckpoint(.best, 9))
         try store.apply([
