@@ -81,6 +81,13 @@ extension Coordinator {
         return ended + self.countFailure(failure, of: lease.key, on: lease.worker, at: now)
     }
 
+    /// A person's decision is no failure of the shards: they are queued as they were.
+    mutating func shutOut(_ worker: WorkerName, at now: Instant) -> [Directive] {
+        let held = self.leases.filter { $0.value.worker == worker }.sorted { $0.key < $1.key }
+        self.members[worker] = nil
+        return held.flatMap { token, _ in self.takeBack(token) }
+    }
+
     mutating func expire(at now: Instant) -> [Directive] {
         var directives: [Directive] = []
         // Mostly there are none: to sort all members for every event would cost more than all else.
@@ -121,7 +128,7 @@ extension Coordinator.Event {
             .progressed(let worker, _, _), .checkpointed(let worker, _, _), .reported(let worker, _, _),
             .handedBack(let worker, _):
             worker
-        case .submitted, .sweepChanged, .retryRequested, .workerLost, .drainRequested, .timeAdvanced: nil
+        case .submitted, .sweepChanged, .retryRequested, .workerLost, .workerBanned, .drainRequested, .timeAdvanced: nil
         }
     }
 }

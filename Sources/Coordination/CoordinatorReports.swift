@@ -119,12 +119,18 @@ extension Coordinator {
     mutating func takeBack(_ worker: WorkerName, _ lease: Lease) -> [Directive] {
         let settle = Directive.settle(lease, with: worker)
         guard self.live(lease, of: worker) != nil else { return [settle] }
-        let ended = self.endLease(lease.token)
+        return self.takeBack(lease.token) + [settle]
+    }
+
+    /// Ends a live lease through nobody's fault: a shard that has no other is queued again at once.
+    mutating func takeBack(_ token: LeaseToken) -> [Directive] {
+        guard let lease = self.leases[token] else { preconditionFailure("\(token) is not live") }
+        let ended = self.endLease(token)
         if var entry = self.shards[lease.key], case .queued = entry.state {
             self.enqueue(lease.key, &entry, notBefore: nil)
             self.shards[lease.key] = entry
         }
-        return ended + [settle]
+        return ended
     }
 
     mutating func drain() -> [Directive] {

@@ -110,14 +110,8 @@ extension Coordinator {
     }
 
     private mutating func dropCancelled(_ token: LeaseToken) -> [Directive] {
-        guard let lease = self.leases[token], var entry = self.shards[lease.key] else { return [] }
-        let dead = Lease(token: token, key: lease.key)
-        let ended = self.endLease(token)
-        if case .queued = self.shards[lease.key]?.state {
-            self.enqueue(lease.key, &entry, notBefore: nil)
-            self.shards[lease.key] = entry
-        }
-        return ended + [.revoke(dead, from: lease.worker)]
+        guard let lease = self.leases[token] else { return [] }
+        return self.takeBack(token) + [.revoke(Lease(token: token, key: lease.key), from: lease.worker)]
     }
 
     /// Whether any active sweep wants it.

@@ -181,10 +181,11 @@ final class CoordinatorLoop: Sendable {
             return []
         }
         defer { answer(.success(())) }
-        guard let link = state.links.removeValue(forKey: worker) else { return [] }
-        link.cut()
-        self.notify(.workerLost(worker))
-        return state.coordinator.handle(.workerLost(worker), at: now)
+        if let link = state.links.removeValue(forKey: worker) {
+            link.cut()
+            self.notify(.workerLost(worker))
+        }
+        return state.coordinator.handle(.workerBanned(worker), at: now)
     }
 
     /// What a worker said as an event; `nil` where it was answered here.

@@ -226,14 +226,13 @@ extension CoordinatorService {
     private func serve(worker connection: Connection) async {
         let worker = connection.peer.name
         do {
-            if let objection = try self.store.objection(to: connection.peer, atSeconds: currentSeconds()) {
-                return try await self.refuse(connection, objection)
-            }
+            // Its hello is read first: a connection that ends with something unread may end before the refusal arrives.
             guard let frame = try await connection.next() else { return }
             guard case .hello(let hello) = try WorkerMessage(frame) else {
                 throw MessageError.unexpected("its first message is no hello")
             }
-            if let objection = hello.objection { return try await self.refuse(connection, objection) }
+            let objection = try self.store.objection(to: connection.peer, atSeconds: currentSeconds())
+            if let objection = objection ?? hello.objection { return try await self.refuse(connection, objection) }
             try await connection.send(CoordinatorMessage.welcome(Welcome(version: self.version)).frame())
             let link = WorkerLink(connection)
             await withDiscardingTaskGroup { group in

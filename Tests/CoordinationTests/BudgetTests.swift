@@ -123,6 +123,16 @@ import Testing
         #expect(self.coordinator.running.map(\.lease.key) == [key])
     }
 
+    @Test mutating func `what a banned worker held is given to another at once and costs nothing`() throws {
+        self.start(["a"], shards: 1)
+        _ = self.coordinator.handle(.workerJoined("b", slots: 1, holding: []), at: at(0))
+        let key = try #require(self.coordinator.running.first?.lease.key)
+        let directives = self.coordinator.handle(.workerBanned("a"), at: at(1))
+        #expect(directives.grants.map(\.key) == [key] && self.coordinator.running.map(\.worker) == ["b"])
+        #expect(self.coordinator.failures(of: key) == Coordinator.Failures())
+        self.coordinator.checkInvariants()
+    }
+
     @Test mutating func `a retry gives a shard all its tries again`() throws {
         self.start(["a"], shards: 1)
         let key = try self.fail("a", failure(.experiment, .diverged)).0
