@@ -23,7 +23,9 @@ extension Coordinator {
         }
         let before = entry.checkpoints.blobs
         guard entry.checkpoints.add(checkpoint) else {
-            return before.contains(checkpoint.digest) ? [accept] : [.discard(checkpoint.digest), accept]
+            // An older best one may yet be what this attempt's result was scored with: it would be asked for again.
+            let isOfUse = checkpoint.kind == .best || before.contains(checkpoint.digest)
+            return isOfUse ? [accept] : [.discard(checkpoint.digest), accept]
         }
         // Work was kept: whatever was lost before, this shard moves on.
         if checkpoint.kind == .last {

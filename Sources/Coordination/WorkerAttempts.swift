@@ -131,10 +131,11 @@ extension Worker {
 
     /// The result's own checkpoint goes first, and the result after it once more.
     mutating func requireBlob(_ token: LeaseToken, _ digest: Digest) {
-        guard let attempt = self.attempts[token], case .spooled(.finished(_, let best?)) = attempt.phase,
-            best.digest == digest
-        else { return }
-        if !attempt.uploads.contains(best) { self.attempts[token]?.uploads.append(best) }
+        guard let attempt = self.attempts[token], case .spooled(.finished(_, let best)) = attempt.phase else { return }
+        // Where the blob was given up meanwhile, the result goes without it.
+        if let best, best.digest == digest, !attempt.uploads.contains(best) {
+            self.attempts[token]?.uploads.append(best)
+        }
         self.attempts[token]?.isReported = false
     }
 

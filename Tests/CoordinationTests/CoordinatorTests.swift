@@ -172,6 +172,22 @@ import Testing
         #expect(coordinator.checkpoints(of: lease.key) == Checkpoints(best: best))
     }
 
+    @Test func `an older best checkpoint than another attempt left is kept for the result that names it`() throws {
+        var coordinator = self.coordinator(shards: 1)
+        let first = try #require(coordinator.handle(.workerJoined("a", slots: 1, holding: []), at: at(0)).grants.first)
+        let later = checkpoint(.best, step: 6, of: first.key)
+        _ = coordinator.handle(.checkpointed("a", first, later), at: at(1))
+        let again = coordinator.handle(.workerJoined("a", slots: 1, holding: []), at: at(2))
+        let second = try #require(again.grants.first)
+        let best = checkpoint(.best, step: 3, of: first.key)
+        let kept = coordinator.handle(.checkpointed("a", second, best), at: at(3))
+        #expect(kept.contains(.acceptCheckpoint(best.digest, of: second, with: "a")))
+        #expect(!kept.contains(.discard(best.digest)))
+        let end = coordinator.handle(.reported("a", second, .finished(shardResult(first.key), best: best)), at: at(4))
+        #expect(end.contains(.discard(later.digest)))
+        #expect(coordinator.checkpoints(of: first.key)?.best == best)
+    }
+
     @Test func `a restarted coordinator gives stored leases a fresh deadline and adopts forgotten ones`() throws {
         let (stored, forgotten) = (LeaseToken(epoch: 1, counter: 1), LeaseToken(epoch: 1, counter: 2))
         var coordinator = Coordinator(epoch: 2)

@@ -79,6 +79,23 @@ import Testing
         #expect(refused.contains(.report(self.lease, bare)))
     }
 
+    @Test func `a result whose checkpoint was given up after it was offered is offered without`() {
+        var worker = self.working()
+        let best = checkpoint(.best, step: 3, of: self.lease.key)
+        _ = worker.handle(.checkpointed(self.lease.token, best), at: at(1))
+        _ = worker.handle(.trainerEnded(self.lease.token, .finished(shardResult(self.lease.key))), at: at(2))
+        _ = worker.handle(.uploadRefused(self.lease.token, best.digest), at: at(2))
+        let outcome = Outcome.finished(shardResult(self.lease.key), best: best)
+        #expect(worker.handle(.spooled(self.lease.token), at: at(2)).contains(.report(self.lease, outcome)))
+        // The refusal comes once more, and then the question for what was refused.
+        _ = worker.handle(.uploadRefused(self.lease.token, best.digest), at: at(3))
+        _ = worker.handle(.blobMissing(self.lease.token, best.digest), at: at(3))
+        let again = worker.handle(.uploadRefused(self.lease.token, best.digest), at: at(4))
+        let bare = Outcome.finished(shardResult(self.lease.key), best: nil)
+        let all = again + worker.handle(.blobMissing(self.lease.token, best.digest), at: at(5))
+        #expect(all.contains(.report(self.lease, bare)))
+    }
+
     @Test func `of waiting checkpoints only the newest of each kind are sent`() {
         let key = self.lease.key
         let all = [
