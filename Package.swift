@@ -35,6 +35,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .target(name: "CProcessor"),
+        .target(name: "CSQLite", linkerSettings: [.linkedLibrary("sqlite3")]),
 
         // Both towers stand on these.
         .target(name: "Digests", dependencies: ["COpenSSL"]),
@@ -62,7 +63,9 @@ let package = Package(
         .target(name: "Transport", dependencies: ["COpenSSL", "Digests", "Files", "Wire", logging] + nio),
         .target(
             name: "CoordinatorShell",
-            dependencies: ["Coordination", "Digests", "Files", "Sweeps", "Transport", "Wire", database, logging]
+            dependencies: [
+                "Coordination", "CSQLite", "Digests", "Files", "Sweeps", "Transport", "Wire", database, logging,
+            ]
         ),
         .target(
             name: "WorkerShell",
@@ -177,7 +180,7 @@ let learningTower: Set = [
     "Tensors", "Layers", "Encoders", "Adapters", "Tokenizers", "Tasks", "Training", "TestSupport",
 ]
 
-for target in package.targets where target.type != .system && target.name != "CProcessor" {
+for target in package.targets where target.type != .system && !["CProcessor", "CSQLite"].contains(target.name) {
     var settings: [SwiftSetting] = [
         .enableUpcomingFeature("ExistentialAny"),
         .enableUpcomingFeature("MemberImportVisibility"),

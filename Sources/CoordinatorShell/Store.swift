@@ -1,6 +1,8 @@
+internal import CSQLite
 internal import Files
 internal import Foundation
 internal import GRDB
+internal import Synchronization
 
 /// What a coordinator must not forget, in SQLite. One process writes; others may read meanwhile.
 ///
@@ -8,6 +10,9 @@ internal import GRDB
 public final class Store: Sendable {
     let queue: DatabaseQueue
     let path: String
+    /// Whether nothing that was written has failed. Else the system counts pages as written that stand in its cache
+    /// alone: closing the store leaves the log for the next one to renew, and copies nothing out of it.
+    private let isSound = Atomic(true)
 
     /// Raised with every change of the tables.
     static let schemaVersion = 2
@@ -52,6 +57,7 @@ public final class Store: Sendable {
             configuration.busyMode = .timeout(5)
             configuration.prepareDatabase { [logPagesLimit = fileSystem?.logPagesLimit] database in
                 database.add(function: Table.rowSum)
+                _ = sqlite_keep_log(database.sqliteConnection, 1)
                 guard let logPagesLimit else { return }
                 try database.execute(sql: "PRAGMA locking_mode = EXCLUSIVE")
                 try database.execute(sql: "PRAGMA wal_autocheckpoint = \(logPagesLimit)")
@@ -86,9 +92,20 @@ public final class Store: Sendable {
         try self.refuseDamage()
     }
 
+    deinit { self.settleLog() }
+
     /// Closes the file; the store is of no use after that.
     package func close() throws(StoreError) {
+        self.settleLog()
         try storing(self.path) { try self.queue.close() }
+    }
+
+    /// Has the log copied into the file when it is closed, where that is safe.
+    private func settleLog() {
+        guard self.isSound.load(ordering: .relaxed) else { return }
+        self.queue.writeWithoutTransaction { database in
+            if let connection = database.sqliteConnection { _ = sqlite_keep_log(connection, 0) }
+        }
     }
 
     /// The settings that durability rests on, as SQLite reports them: `wal` and 2 (`FULL`).
@@ -104,7 +121,7 @@ public final class Store: Sendable {
     private func refuseIfNotDurable() throws(StoreError) {
         let (journalMode, synchronous) = try self.durability()
         // After a read error SQLite may say `wal` and yet keep no log: a checkpoint then knows of no pages.
-        let pages = try storing(self.path) {
+        let pages = try self.writing {
             try self.queue.writeWithoutTransaction { try $0.checkpoint(.passive).walFrameCount }
         }
         guard journalMode == "wal", synchronous == 2, pages >= 0 else {
@@ -148,7 +165,7 @@ public final class Store: Sendable {
         as name: @autoclosure () -> String = #function,
         _ body: (Database) throws -> Value
     ) throws(StoreError) -> Value {
-        try storing(self.path) {
+        try self.writing {
             let value = try self.queue.write { database in
                 let value = try body(database)
                 try FaultPoint.reach("commit", of: "store.\(name().prefix { $0 != "(" })")
@@ -156,6 +173,18 @@ public final class Store: Sendable {
             }
             try FaultPoint.reach("committed", of: "store.\(name().prefix { $0 != "(" })")
             return value
+        }
+    }
+
+    /// Notes where the disk fails.
+    private func writing<Value>(_ body: () throws -> Value) throws(StoreError) -> Value {
+        try storing(self.path) {
+            do {
+                return try body()
+            } catch let error as DatabaseError where error.resultCode == .SQLITE_IOERR {
+                self.isSound.store(false, ordering: .relaxed)
+                throw error
+            }
         }
     }
 
