@@ -2,7 +2,11 @@
 struct SeededGenerator: RandomNumberGenerator {
     private(set) var state: UInt64
 
-    init(seed: UInt64) { self.state = seed &* 0x9E37_79B9_7F4A_7C15 &+ 0x1234_5678_9ABC_DEF1 }
+    /// Neighbouring seeds must not give the same numbers one place further: they begin far from each other.
+    init(seed: UInt64) {
+        self.state = seed
+        self.state = self.next()
+    }
 
     mutating func next() -> UInt64 {
         self.state &+= 0x9E37_79B9_7F4A_7C15

@@ -25,7 +25,8 @@ extension SimulatedCluster {
         case .workerWithoutPower: self.kill(index, withPower: false)
         case .workerPaused:
             self.seen.insert(.workerPaused)
-            self.machines[index].pausedUntil = now + self.random.wait(mean: self.swarm.pauseMeanMilliseconds)
+            let until = now + self.random.wait(mean: self.swarm.pauseMeanMilliseconds)
+            self.machines[index].pausedUntil = max(self.machines[index].pausedUntil, until)
         case .workerAskedToLeave:
             guard self.machines[index].pausedUntil <= now else { return }
             self.handle(.leaveRequested, on: index)
@@ -43,9 +44,10 @@ extension SimulatedCluster {
         case .coordinatorWithoutPower: self.killCoordinator(withPower: false)
         case .powerLossInWrite: self.disk.operationsUntilPowerLoss = Int(self.random.number(0...30))
         case .coordinatorPaused:
-            guard self.process != nil else { return }
+            guard let process = self.process else { return }
             self.seen.insert(.coordinatorPaused)
-            self.process?.pausedUntil = now + self.random.wait(mean: self.swarm.pauseMeanMilliseconds)
+            let until = now + self.random.wait(mean: self.swarm.pauseMeanMilliseconds)
+            self.process?.pausedUntil = max(process.pausedUntil, until)
         case .coordinatorDrained: self.post(.event(.drainRequested))
         case .partition: self.partition(index)
         case .diskFull:
