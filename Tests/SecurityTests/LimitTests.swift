@@ -13,7 +13,7 @@ import Wire
 @testable import WorkerShell
 
 /// What a peer can make the other side hold, and for how long.
-@Suite(.timeLimit(.minutes(2))) struct LimitTests {
+@Suite(.timeLimit(.minutes(5))) struct LimitTests {
     private let cluster: Cluster
 
     init() throws { self.cluster = try Cluster() }

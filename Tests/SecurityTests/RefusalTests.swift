@@ -119,7 +119,8 @@ import Wire
         let listener = try await self.cluster.listenAndEcho()
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connect(host: "127.0.0.1", port: listener.port).get()
-        try await channel.close()
+        // Under load the other side may be quicker.
+        try? await channel.close()
         _ = await self.cluster.log.line(containing: "the connection ended before the TLS handshake was over")
         await listener.shutdown()
     }
