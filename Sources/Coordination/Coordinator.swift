@@ -226,7 +226,7 @@ public struct Coordinator: Sendable {
     var isStallTold = false
     var announced: Directive?
     /// Where back-off takes its jitter from.
-    private var jitter: UInt64
+    var jitter: SplitMix64
 
     /// - Parameters:
     ///   - epoch: higher than that of any coordinator before on the same store.
@@ -234,14 +234,14 @@ public struct Coordinator: Sendable {
     public init(epoch: UInt64, limits: Limits = Limits(), seed: UInt64 = 0) {
         self.epoch = epoch
         self.limits = limits
-        self.jitter = seed
+        self.jitter = SplitMix64(seed: seed)
     }
 
     public mutating func handle(_ event: Event, at now: Instant) -> [Directive] {
         self.hear(event, at: now)
         var directives: [Directive] = []
         switch event {
-        case .submitted(let terms, let shards): directives += self.submit(terms, shards, at: now)
+        case .submitted(let terms, let shards): self.submit(terms, shards, at: now)
         case .sweepChanged(let terms): directives += self.change(terms)
         case .retryRequested(let keys): directives += keys.flatMap { self.retry($0) }
         case .workerJoined(let worker, let capacity, let holding):
@@ -268,14 +268,6 @@ public struct Coordinator: Sendable {
         if let wake = self.earliestDeadline(after: now) { directives.append(.wake(at: wake)) }
         self.checkQuickInvariants()
         return directives
-    }
-
-    /// A number in 0..<1 from the injected seed (SplitMix64).
-    mutating func drawJitter() -> Double {
-        self.jitter &+= 0x9E37_79B9_7F4A_7C15
-        var bits = (self.jitter ^ (self.jitter >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        bits = (bits ^ (bits >> 27)) &* 0x94D0_49BB_1331_11EB
-        return Double((bits ^ (bits >> 31)) >> 11) * 0x1p-53
     }
 
     /// Whether a blob for this lease is worth storing: any attempt's may be, while its shard has no result.

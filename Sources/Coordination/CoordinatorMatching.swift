@@ -19,7 +19,17 @@ extension Coordinator {
     struct Cell: Sendable {
         var shards = 0
         var done = 0
-        var milliseconds: [Int64] = []
+        /// In ascending order.
+        private var milliseconds: [Int64] = []
+
+        var medianMilliseconds: Int64? {
+            self.milliseconds.isEmpty ? nil : self.milliseconds[self.milliseconds.count / 2]
+        }
+
+        mutating func note(milliseconds: Int64) {
+            let place = self.milliseconds.firstIndex { $0 > milliseconds } ?? self.milliseconds.endIndex
+            self.milliseconds.insert(milliseconds, at: place)
+        }
     }
 }
 
@@ -28,10 +38,7 @@ extension Coordinator {
     mutating func grantQueued(at now: Instant) -> [Directive] {
         for (position, due) in self.delayed where due <= now {
             self.delayed[position] = nil
-            let key = self.order[position]
-            guard var entry = self.shards[key] else { preconditionFailure("\(key) is delayed but unknown") }
-            self.enqueue(key, &entry, notBefore: nil)
-            self.shards[key] = entry
+            self.enqueue(self.order[position], notBefore: nil)
         }
         guard !self.isDraining else { return [] }
         var directives: [Directive] = []
@@ -40,18 +47,25 @@ extension Coordinator {
             guard let entry = self.shards[key], let sweep = entry.sweeps.first(where: { self.isActive($0) }) else {
                 preconditionFailure("\(key) is queued but nobody's")
             }
-            self.counter += 1
-            let lease = Lease(token: LeaseToken(epoch: self.epoch, counter: self.counter), key: key)
-            self.hold(lease, by: worker, for: sweep, isWhole: entry.checkpoints.last == nil, at: now)
+            let lease = self.newLease(of: key, entry, to: worker, for: sweep, at: now)
             directives.append(.record(.granted(lease, to: worker)))
             directives.append(.grant(lease, to: worker, from: entry.checkpoints))
         }
-        for key in setAside {
-            guard var entry = self.shards[key] else { continue }
-            self.enqueue(key, &entry, notBefore: nil)
-            self.shards[key] = entry
-        }
+        for key in setAside { self.enqueue(key, notBefore: nil) }
         return directives
+    }
+
+    private mutating func newLease(
+        of key: ShardKey,
+        _ entry: Entry,
+        to worker: WorkerName,
+        for sweep: Int,
+        at now: Instant
+    ) -> Lease {
+        self.counter += 1
+        let lease = Lease(token: LeaseToken(epoch: self.epoch, counter: self.counter), key: key)
+        self.hold(lease, by: worker, for: sweep, isWhole: entry.checkpoints.last == nil, at: now)
+        return lease
     }
 
     private func isActive(_ sweep: Int) -> Bool { self.sweeps[sweep].terms.standing == .active }
@@ -60,6 +74,8 @@ extension Coordinator {
     ///
     /// - Parameter setAside: takes shards that should wait for a worker on which they have not failed.
     private mutating func nextMatch(_ setAside: inout [ShardKey], at now: Instant) -> (ShardKey, WorkerName)? {
+        // Mostly nothing waits: to look at all members for every event would cost more than all else.
+        guard self.isAnythingWaiting else { return nil }
         let free = self.members.filter { self.isFree($0.key, $0.value, at: now) }
         guard !free.isEmpty else { return nil }
         for sweep in self.turns {
@@ -115,7 +131,7 @@ extension Coordinator {
     func obstacle(_ worker: WorkerName, _ member: Member, at now: Instant) -> String? {
         if member.isDraining { return "is leaving" }
         if let until = self.records[worker]?.suspendedUntil, until > now {
-            return "is suspended for \((until.milliseconds - now.milliseconds + 999) / 1000) s more"
+            return "is suspended for \(Self.seconds(now, until)) s more"
         }
         if let ends = member.endsAt, ends < now + self.limits.shortestLeaseSeconds {
             return "has too little time left to reach a checkpoint"
@@ -179,48 +195,38 @@ extension Coordinator {
 
     /// Where nothing waits, a free worker may run a late shard a second time: the first result counts.
     mutating func grantTwins(at now: Instant) -> [Directive] {
-        guard !self.isDraining, self.delayed.isEmpty, self.turns.isEmpty else { return [] }
+        guard !self.isDraining, self.delayed.isEmpty, !self.isAnythingWaiting else { return [] }
         var directives: [Directive] = []
-        for token in self.leases.keys.sorted() {
-            guard let lease = self.leases[token], let entry = self.shards[lease.key],
-                self.isLate(lease, entry, at: now),
-                case .leased(token, nil) = entry.state, self.isWanted(entry)
-            else { continue }
+        for token in self.leases.keys.filter({ self.lateTime($0).map { $0 <= now } ?? false }).sorted() {
+            guard let lease = self.leases[token], let entry = self.shards[lease.key], self.isWanted(entry) else {
+                continue
+            }
             let free = self.members.filter { worker, member in
                 worker != lease.worker && !entry.failures.names(worker) && self.isFree(worker, member, at: now)
                     && member.fits(entry.needs)
             }
             guard let worker = self.bestWorker(for: entry, among: free, at: now) else { continue }
-            self.counter += 1
-            let twin = Lease(token: LeaseToken(epoch: self.epoch, counter: self.counter), key: lease.key)
-            self.hold(twin, by: worker, for: lease.sweep, isWhole: entry.checkpoints.last == nil, at: now)
+            let twin = self.newLease(of: lease.key, entry, to: worker, for: lease.sweep, at: now)
             directives.append(.grant(twin, to: worker, from: entry.checkpoints))
         }
         return directives
     }
 
-    private func isLate(_ lease: LiveLease, _ entry: Entry, at now: Instant) -> Bool {
-        self.lateTime(lease, entry).map { $0 <= now } ?? false
-    }
-
-    /// From when a running shard is late; `nil` while too few of its cell are done.
-    private func lateTime(_ lease: LiveLease, _ entry: Entry) -> Instant? {
-        guard let cell = entry.cell.flatMap({ self.cells[$0] }), !cell.milliseconds.isEmpty,
+    /// From when a running shard is late; `nil` where it has a twin, or while too few of its cell are done.
+    private func lateTime(_ token: LeaseToken) -> Instant? {
+        guard let lease = self.leases[token], let entry = self.shards[lease.key],
+            case .leased(token, nil) = entry.state,
+            let cell = entry.cell.flatMap({ self.cells[$0] }), let median = cell.medianMilliseconds,
             Double(cell.done) >= self.limits.twinDoneShare * Double(cell.shards)
         else { return nil }
-        let sorted = cell.milliseconds.sorted()
-        let median = sorted[sorted.count / 2]
         let wait = max(Int64(Double(median) * self.limits.twinSlowness), Int64(self.limits.twinSeconds) * 1000)
         return Instant(milliseconds: lease.grantedAt.milliseconds + wait)
     }
 
     /// When the next running shard becomes late that has no twin yet.
     func earliestLateTime(after now: Instant) -> Instant? {
-        guard self.members.count > 1, self.turns.isEmpty else { return nil }
-        return self.leases.compactMap { token, lease -> Instant? in
-            guard let entry = self.shards[lease.key], case .leased(token, nil) = entry.state else { return nil }
-            return self.lateTime(lease, entry)
-        }.filter { $0 > now }.min()
+        guard self.members.count > 1, !self.isAnythingWaiting else { return nil }
+        return self.leases.keys.compactMap(self.lateTime).filter { $0 > now }.min()
     }
 }
 

@@ -81,7 +81,7 @@ extension Coordinator {
         guard let cell = entry.cell else { return }
         self.cells[cell]?.done += 1
         if let live = self.leases[lease.token], live.isWhole {
-            self.cells[cell]?.milliseconds.append(now.milliseconds - live.grantedAt.milliseconds)
+            self.cells[cell]?.note(milliseconds: now.milliseconds - live.grantedAt.milliseconds)
         }
     }
 
@@ -128,10 +128,7 @@ extension Coordinator {
     mutating func takeBack(_ token: LeaseToken) -> [Directive] {
         guard let lease = self.leases[token] else { preconditionFailure("\(token) is not live") }
         let ended = self.endLease(token)
-        if var entry = self.shards[lease.key], case .queued = entry.state {
-            self.enqueue(lease.key, &entry, notBefore: nil)
-            self.shards[lease.key] = entry
-        }
+        if case .queued = self.shards[lease.key]?.state { self.enqueue(lease.key, notBefore: nil) }
         return ended
     }
 

@@ -8,12 +8,14 @@ extension Coordinator {
         var running = 0
         var unfinished = 0
         var isEndTold = false
+
+        var isAnythingWaiting: Bool { self.waiting.values.contains { !$0.isEmpty } }
     }
 }
 
 // Sweeps side by side: whose turn it is, and what a person changes.
 extension Coordinator {
-    mutating func submit(_ terms: SweepTerms, _ known: [KnownShard], at now: Instant) -> [Directive] {
+    mutating func submit(_ terms: SweepTerms, _ known: [KnownShard], at now: Instant) {
         let place = self.place(of: terms)
         for shard in known {
             if self.shards[shard.key] == nil {
@@ -24,7 +26,6 @@ extension Coordinator {
         }
         self.sweeps[place].isEndTold = false
         self.announced = nil
-        return []
     }
 
     /// The sweep of that name, new or with these terms.
@@ -52,9 +53,7 @@ extension Coordinator {
         )
         if let cell = shard.cell { self.cells[cell, default: Cell()].shards += 1 }
         switch shard.state {
-        case .open:
-            self.enqueue(shard.key, &entry, notBefore: nil)
-            self.sweeps[place].unfinished += 1
+        case .open: self.sweeps[place].unfinished += 1
         case .leased(let token, let worker):
             precondition(token.epoch < self.epoch, "\(token) is from a later coordinator than epoch \(self.epoch)")
             entry.state = .leased(token)
@@ -76,6 +75,7 @@ extension Coordinator {
         case .quarantined: entry.state = .quarantined
         }
         self.shards[shard.key] = entry
+        if shard.state == .open { self.enqueue(shard.key, notBefore: nil) }
     }
 
     /// A second sweep wants a shard that is there.
@@ -120,8 +120,9 @@ extension Coordinator {
     }
 
     /// Puts a shard that nobody runs into its sweeps' queues, now or when its time has come.
-    mutating func enqueue(_ key: ShardKey, _ entry: inout Entry, notBefore: Instant?) {
-        entry.state = .queued(notBefore: notBefore)
+    mutating func enqueue(_ key: ShardKey, notBefore: Instant?) {
+        guard let entry = self.shards[key] else { preconditionFailure("\(key) is unknown") }
+        self.shards[key]?.state = .queued(notBefore: notBefore)
         if let notBefore {
             self.delayed[entry.position] = notBefore
         } else {
@@ -145,11 +146,14 @@ extension Coordinator {
         for sweep in entry.sweeps { self.sweeps[sweep].unfinished -= 1 }
     }
 
+    /// Whether any active sweep has a shard that could be granted at once.
+    var isAnythingWaiting: Bool { self.sweeps.contains { $0.terms.standing == .active && $0.isAnythingWaiting } }
+
     /// Active sweeps with something waiting, the one whose turn it is first: by priority, then by how much of its
     /// share it uses, then by age.
     var turns: [Int] {
         self.sweeps.indices.filter { index in
-            self.sweeps[index].terms.standing == .active && self.sweeps[index].waiting.values.contains { !$0.isEmpty }
+            self.sweeps[index].terms.standing == .active && self.sweeps[index].isAnythingWaiting
         }.sorted { left, right in
             let (a, b) = (self.sweeps[left], self.sweeps[right])
             guard a.terms.priority == b.terms.priority else { return a.terms.priority > b.terms.priority }

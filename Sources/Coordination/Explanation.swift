@@ -77,7 +77,7 @@ extension Coordinator {
         return lines
     }
 
-    private static func seconds(_ from: Instant, _ to: Instant) -> Int64 {
+    static func seconds(_ from: Instant, _ to: Instant) -> Int64 {
         max(0, (to.milliseconds - from.milliseconds + 999) / 1000)
     }
 }

@@ -76,18 +76,18 @@ extension Coordinator {
                 count < self.limits.infrastructureAttempts
                 ? .retry : .quarantined(reason: "it was lost \(count) times in a row: \(failure.message)")
         }
+        self.shards[key]?.failures = entry.failures
         var revoked: [Directive] = []
         switch verdict {
         case .retry:
             // Where a twin runs on, nothing has to wait.
             if case .leased = entry.state { break }
-            self.enqueue(key, &entry, notBefore: self.retryTime(entry.failures, failure.cause, at: now))
+            self.enqueue(key, notBefore: self.retryTime(entry.failures, failure.cause, at: now))
         case .failed, .quarantined:
             revoked = self.revokeAll(of: key)
-            entry.state = verdict == .failed ? .failed : .quarantined
+            self.shards[key]?.state = verdict == .failed ? .failed : .quarantined
             self.countOver(entry)
         }
-        self.shards[key] = entry
         return [.record(.failed(key, entry.failures, verdict))] + revoked
     }
 
@@ -111,7 +111,7 @@ extension Coordinator {
         // The first loss is most likely the machine's end: the shard need not wait for it.
         if cause == .infrastructure, count == 1 { return nil }
         let wait = min(self.limits.retrySeconds << min(count - 1, 16), self.limits.retrySecondsLimit)
-        let milliseconds = Double(wait) * 1000 * (0.5 + self.drawJitter())
+        let milliseconds = Double(wait) * 1000 * (0.5 + self.jitter.uniform())
         return Instant(milliseconds: now.milliseconds + Int64(milliseconds))
     }
 
@@ -180,15 +180,14 @@ extension Coordinator {
 
     /// A shard that was given up is queued again, with all its tries.
     mutating func retry(_ key: ShardKey) -> [Directive] {
-        guard var entry = self.shards[key] else { return [] }
+        guard let entry = self.shards[key] else { return [] }
         switch entry.state {
         case .queued, .leased, .done: return []
         case .failed, .quarantined: break
         }
-        entry.failures = Failures()
+        self.shards[key]?.failures = Failures()
         for sweep in entry.sweeps { self.sweeps[sweep].unfinished += 1 }
-        self.enqueue(key, &entry, notBefore: nil)
-        self.shards[key] = entry
+        self.enqueue(key, notBefore: nil)
         self.announced = nil
         return [.record(.retried(key))]
     }

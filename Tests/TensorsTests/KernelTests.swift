@@ -6,15 +6,6 @@ import Testing
     /// From far below to far above where the function bends.
     private static let points = (-4000...4000).map { Float($0) * 0.005 }
 
-    private func apply(
-        _ values: [Float],
-        _ body: (UnsafeBufferPointer<Float>, UnsafeMutableBufferPointer<Float>) -> Void
-    ) -> [Float] {
-        var result = values
-        values.withUnsafeBufferPointer { source in result.withUnsafeMutableBufferPointer { body(source, $0) } }
-        return result
-    }
-
     @Test func `gelu is within 1e-6 of double precision`() {
         for (x, y) in zip(Self.points.map(Double.init), self.gelu(Self.points).y) {
             #expect(abs(Double(y) - 0.5 * x * erfc(-x / 2.0.squareRoot())) < 1e-6, "at \(x)")
