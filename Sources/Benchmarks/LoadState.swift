@@ -36,14 +36,7 @@ final class LoadState: Sendable {
             seeds: \((count + cells - 1) / cells)
             """
         self.shards = try SweepDefinition(yaml: yaml, file: "load").shards().map { planned in
-            try Shard(
-                backbone: manifest.digest,
-                data: manifest.digest,
-                task: planned.cell.task,
-                method: planned.cell.method,
-                settings: planned.settings,
-                seed: planned.seed
-            )
+            try planned.shard(backbone: manifest.digest, data: manifest.digest)
         }
         let store = try Store(writing: self.folder.database)
         _ = try store.submit(

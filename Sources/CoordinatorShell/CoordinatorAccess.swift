@@ -50,13 +50,21 @@ public enum CoordinatorAccess: Sendable {
     /// - Throws: ``StoreError`` where the folder has no store; ``StateFolderError`` where its coordinator has not opened
     ///   its port; errors of `Transport` where it cannot be reached.
     public init(_ state: StateFolder, version: String) async throws {
-        // Reading first: a folder without a store is not given one.
-        _ = try Store(reading: state.database)
+        try state.requireStore()
         if let lock = try state.lockIfFree() {
             self = .stopped(try Store(writing: state.database), lock)
         } else {
             self = .running(try await OperatorClient(state, version: version))
         }
+    }
+
+    /// The coordinator that runs on the folder; `nil` where none does.
+    ///
+    /// - Throws: as ``init(_:version:)``.
+    public static func running(_ state: StateFolder, version: String) async throws -> OperatorClient? {
+        try state.requireStore()
+        guard try state.lockIfFree() == nil else { return nil }
+        return try await OperatorClient(state, version: version)
     }
 
     public func workers() async throws -> [WorkerRecord] {
@@ -75,8 +83,7 @@ public enum CoordinatorAccess: Sendable {
         guard case .running(let client) = self else {
             throw StateFolderError("no coordinator runs on \(path); start one with quintet coordinator")
         }
-        guard case .text(let lines) = try await client.ask(request) else { return [] }
-        return lines
+        return try await client.lines(request)
     }
 
     /// Changes a sweep's terms, with a coordinator or without one.
@@ -138,6 +145,12 @@ public struct OperatorClient: Sendable {
         let reply = try OperatorReply(frame)
         if case .refused(let reason) = reply { throw OperatorRefusal(description: reason) }
         return reply
+    }
+
+    /// What the coordinator answers to a person; none where it only says that it is done.
+    public func lines(_ request: OperatorRequest) async throws -> [String] {
+        guard case .text(let lines) = try await self.ask(request) else { return [] }
+        return lines
     }
 
     func workers() async throws -> [WorkerRecord] {

@@ -85,7 +85,7 @@ extension CoordinatorService {
 
     private func retry(_ name: String) throws(StoreError) -> Int {
         let sweep = try self.store.sweep(named: name)
-        let givenUp = try self.store.shards(of: sweep).filter { $0.givenUp != nil }.map(\.key)
+        let givenUp = try self.store.givenUp(of: sweep.name)
         self.retry(givenUp)
         return givenUp.count
     }

@@ -1,5 +1,4 @@
 public import Files
-internal import Foundation
 
 /// Where everything of a coordinator lives.
 ///
@@ -34,14 +33,8 @@ public struct StateFolder: Hashable, Sendable {
 
     /// A folder without a store is not made into one with it.
     ///
-    /// - Throws: ``StateFolderError`` where there is none.
-    public func requireStore() throws {
-        guard FileManager.default.fileExists(atPath: self.database) else {
-            throw StateFolderError(
-                "there is no sweep in \(self.path); quintet launch makes one, --state names another folder"
-            )
-        }
-    }
+    /// - Throws: ``StoreError`` where there is none.
+    public func requireStore() throws(StoreError) { try Store.require(self.database) }
 
     /// Makes the folder where it is missing and takes it for this process.
     ///

@@ -77,9 +77,7 @@ public final class Store: Sendable {
     ///
     /// - Throws: ``StoreError`` where there is none, or it is another version's.
     public init(reading path: String) throws(StoreError) {
-        guard FileManager.default.fileExists(atPath: path) else {
-            throw StoreError("there is no sweep in \(path); quintet launch makes one, --state names another folder")
-        }
+        try Self.require(path)
         self.path = path
         self.queue = try storing(path) {
             var configuration = Configuration()
@@ -93,6 +91,13 @@ public final class Store: Sendable {
     }
 
     deinit { self.settleLog() }
+
+    /// - Throws: ``StoreError`` where there is no file of that name.
+    static func require(_ path: String) throws(StoreError) {
+        guard FileManager.default.fileExists(atPath: path) else {
+            throw StoreError("there is no sweep in \(path); quintet launch makes one, --state names another folder")
+        }
+    }
 
     /// Closes the file; the store is of no use after that.
     package func close() throws(StoreError) {

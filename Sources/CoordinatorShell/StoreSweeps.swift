@@ -123,12 +123,20 @@ extension Store {
     ///
     /// - Returns: how many there were.
     public func retry(_ kinds: Set<GivenUp>, of sweep: String) throws(StoreError) -> Int {
-        let givenUp = try self.knownShards(of: sweep).filter { shard in
+        let givenUp = try self.givenUp(kinds, of: sweep)
+        try self.apply(givenUp.map { .retried($0) })
+        return givenUp.count
+    }
+
+    /// The shards of a sweep that were given up in one of these ways.
+    func givenUp(
+        _ kinds: Set<GivenUp> = [.failed, .quarantined],
+        of sweep: String
+    ) throws(StoreError) -> [ShardKey] {
+        try self.knownShards(of: sweep).filter { shard in
             shard.state == .failed && kinds.contains(.failed)
                 || shard.state == .quarantined && kinds.contains(.quarantined)
-        }
-        try self.apply(givenUp.map { .retried($0.key) })
-        return givenUp.count
+        }.map(\.key)
     }
 
     /// All sweeps, the one launched last first.

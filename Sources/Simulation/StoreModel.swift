@@ -122,14 +122,7 @@ struct SimulatedSweep: Sendable {
         self.sweep = StoredSweep(name: Self.name, definition: grid, launchedSeconds: 1)
         do {
             self.shards = try SweepDefinition(yaml: grid, file: Self.name).shards().map { planned in
-                try Shard(
-                    backbone: SHA256.hash("backbone"),
-                    data: SHA256.hash("data"),
-                    task: planned.cell.task,
-                    method: planned.cell.method,
-                    settings: planned.settings,
-                    seed: planned.seed
-                )
+                try planned.shard(backbone: SHA256.hash("backbone"), data: SHA256.hash("data"))
             }
         } catch {
             preconditionFailure("the simulated grid is wrong: \(error)")

@@ -53,6 +53,20 @@ public struct Shard: Hashable, Codable, Sendable {
     }
 }
 
+extension PlannedShard {
+    /// The shard on these files.
+    public func shard(backbone: Digest, data: Digest) throws -> Shard {
+        try Shard(
+            backbone: backbone,
+            data: data,
+            task: self.cell.task,
+            method: self.cell.method,
+            settings: self.settings,
+            seed: self.seed
+        )
+    }
+}
+
 extension Shard {
     /// The parts of the key that differ, each with both values: why the one runs although the other has a result.
     public func differences(from other: Shard) -> [String] {

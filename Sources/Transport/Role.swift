@@ -6,7 +6,7 @@ public enum Role: String, CaseIterable, Codable, Hashable, Sendable {
     case coordinator
     /// Runs shards.
     case worker
-    /// A person's commands at a coordinator that runs: workers, approve, ban.
+    /// A person's commands at a coordinator that runs, such as ban or submit.
     case `operator`
 
     /// How the role stands in a certificate: a URI among its subject's alternative names.

@@ -157,7 +157,6 @@ public struct WorkerRecord: Hashable, Codable, Sendable {
 }
 
 extension OperatorRequest {
-    private struct OfWorker: Codable { var worker: String }
     private struct OfGrid: Codable { var grid, file: String }
     private struct OfName: Codable { var name: String }
 
@@ -165,9 +164,9 @@ extension OperatorRequest {
     public func frame() throws -> Frame {
         switch self {
         case .hello(let hello): try Frame(kind: Kind.hello.rawValue, encoding: hello)
-        case .workers(let name): try Frame(kind: Kind.workers.rawValue, encoding: OfWorker(worker: name))
-        case .approve(let name): try Frame(kind: Kind.approve.rawValue, encoding: OfWorker(worker: name))
-        case .ban(let name): try Frame(kind: Kind.ban.rawValue, encoding: OfWorker(worker: name))
+        case .workers(let name): try Frame(kind: Kind.workers.rawValue, encoding: OfName(name: name))
+        case .approve(let name): try Frame(kind: Kind.approve.rawValue, encoding: OfName(name: name))
+        case .ban(let name): try Frame(kind: Kind.ban.rawValue, encoding: OfName(name: name))
         case .submit(let grid, let file):
             try Frame(kind: Kind.submit.rawValue, encoding: OfGrid(grid: grid, file: file))
         case .change(let change): try Frame(kind: Kind.change.rawValue, encoding: change)
@@ -183,9 +182,9 @@ extension OperatorRequest {
         }
         switch kind {
         case .hello: self = .hello(try decode(frame))
-        case .workers: self = .workers(after: try decode(frame, OfWorker.self).worker)
-        case .approve: self = .approve(worker: try decode(frame, OfWorker.self).worker)
-        case .ban: self = .ban(worker: try decode(frame, OfWorker.self).worker)
+        case .workers: self = .workers(after: try decode(frame, OfName.self).name)
+        case .approve: self = .approve(worker: try decode(frame, OfName.self).name)
+        case .ban: self = .ban(worker: try decode(frame, OfName.self).name)
         case .submit:
             let given: OfGrid = try decode(frame)
             self = .submit(grid: given.grid, file: given.file)

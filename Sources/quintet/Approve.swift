@@ -13,7 +13,7 @@ struct Approve: AsyncParsableCommand {
     @OptionGroup var state: StateOptions
 
     func run() async throws {
-        try await CoordinatorAccess(self.state.folder, version: Quintet.version).approve(self.worker)
+        try await self.state.coordinator().approve(self.worker)
         print("\(self.worker) may work")
     }
 }

@@ -13,7 +13,7 @@ struct Ban: AsyncParsableCommand {
     @OptionGroup var state: StateOptions
 
     func run() async throws {
-        try await CoordinatorAccess(self.state.folder, version: Quintet.version).ban(self.worker)
+        try await self.state.coordinator().ban(self.worker)
         print("\(self.worker) is banned, and the join line by which it came lets nobody else in")
     }
 }

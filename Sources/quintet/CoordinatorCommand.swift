@@ -20,9 +20,6 @@ struct CoordinatorCommand: AsyncParsableCommand {
 
     @OptionGroup var state: StateOptions
 
-    /// How long a join line is good for.
-    private static let joinLineSeconds: Int64 = 24 * 3600
-
     func validate() throws {
         _ = try SessionOptions.address(self.listen)
         guard (1...100_000).contains(self.joins) else {
@@ -53,7 +50,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
             host: MachineAddress.reachable(address.host),
             port: port,
             uses: self.joins,
-            validSeconds: Self.joinLineSeconds
+            validSeconds: SessionOptions.joinLineSeconds
         )
         display.write("a machine joins with: quintet worker --join \(line)")
         let signals = InterruptSignals { count in

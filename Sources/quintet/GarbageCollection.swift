@@ -1,6 +1,5 @@
 import ArgumentParser
 import CoordinatorShell
-import Wire
 
 /// `quintet gc`
 struct GarbageCollection: ParsableCommand {
@@ -12,13 +11,8 @@ struct GarbageCollection: ParsableCommand {
     @OptionGroup var state: StateOptions
 
     func run() throws {
-        try self.state.folder.requireStore()
-        let lock = try self.state.folder.lock()
+        let (audit, lock) = try self.state.audit(damaged: false)
         defer { withExtendedLifetime(lock) {} }
-        let audit = StateAudit(
-            store: try Store(writing: self.state.folder.database),
-            blobs: try BlobStore(folder: self.state.folder.blobs)
-        )
         let removed = try audit.collectGarbage()
         print("removed \(removed.blobs) checkpoints, \(removed.bytes >> 10) KiB")
     }

@@ -25,8 +25,7 @@ struct Resume: AsyncParsableCommand {
     }
 
     func run() async throws {
-        // Reading first: a folder without a sweep is not made into one.
-        _ = try Store(reading: self.state.folder.database).sweep(named: self.sweep)
+        try self.state.folder.requireStore()
         let lock = try self.state.folder.lock()
         let store = try Store(writing: self.state.folder.database)
         let sweep = try store.sweep(named: self.sweep)

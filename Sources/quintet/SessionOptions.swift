@@ -20,6 +20,9 @@ struct SessionOptions: ParsableArguments {
     )
     var listen: String?
 
+    /// How long a join line is good for.
+    static let joinLineSeconds: Int64 = 24 * 3600
+
     @Option(help: "How many machines may join by the line that --listen prints.")
     var joins = 1
 

@@ -1,6 +1,8 @@
 import ArgumentParser
 import CoordinatorShell
+import Files
 import Foundation
+import Wire
 
 /// Where everything of the coordinator lives, the same for every command.
 struct StateOptions: ParsableArguments {
@@ -14,6 +16,22 @@ struct StateOptions: ParsableArguments {
     var path: String?
 
     var folder: StateFolder { .chosen(self.path, environment: ProcessInfo.processInfo.environment) }
+
+    /// The coordinator that runs on the folder, or its store where none does.
+    func coordinator() async throws -> CoordinatorAccess {
+        try await CoordinatorAccess(self.folder, version: Quintet.version)
+    }
+
+    /// Everything that the folder holds, and the lock that keeps coordinators away meanwhile.
+    ///
+    /// - Parameter damaged: whether a store with damaged rows is opened too.
+    func audit(damaged: Bool) throws -> (StateAudit, FolderLock) {
+        try self.folder.requireStore()
+        let lock = try self.folder.lock()
+        let path = self.folder.database
+        let store = try damaged ? Store(repairing: path) : Store(writing: path)
+        return (StateAudit(store: store, blobs: try BlobStore(folder: self.folder.blobs)), lock)
+    }
 
     func validate() throws {
         if self.path?.isEmpty == true { throw ValidationError("--state is empty; give a folder.") }

@@ -18,8 +18,8 @@ struct Submit: AsyncParsableCommand {
         let text = try readGrid(self.grid)
         // What is wrong with the grid itself is told here, before anybody is asked.
         _ = try SweepDefinition(yaml: text, file: self.grid)
-        let folder = self.state.folder
-        let access = try await CoordinatorAccess(folder, version: Quintet.version)
-        for line in try await access.ask(.submit(grid: text, file: self.grid), ofFolder: folder.path) { print(line) }
+        let coordinator = try await self.state.coordinator()
+        let request = OperatorRequest.submit(grid: text, file: self.grid)
+        for line in try await coordinator.ask(request, ofFolder: self.state.folder.path) { print(line) }
     }
 }

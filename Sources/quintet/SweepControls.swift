@@ -15,7 +15,7 @@ struct Pause: AsyncParsableCommand {
     @OptionGroup var state: StateOptions
 
     func run() async throws {
-        try await CoordinatorAccess(self.state.folder, version: Quintet.version)
+        try await self.state.coordinator()
             .change(SweepChange(sweep: self.sweep, standing: .paused))
         print("sweep \(self.sweep) is paused; quintet unpause \(self.sweep) lets it go on")
     }
@@ -33,7 +33,7 @@ struct Unpause: AsyncParsableCommand {
     @OptionGroup var state: StateOptions
 
     func run() async throws {
-        let access = try await CoordinatorAccess(self.state.folder, version: Quintet.version)
+        let access = try await self.state.coordinator()
         try await access.change(SweepChange(sweep: self.sweep, standing: .active))
         print("sweep \(self.sweep) goes on")
         guard case .running = access else { return }
@@ -53,7 +53,7 @@ struct Cancel: AsyncParsableCommand {
     @OptionGroup var state: StateOptions
 
     func run() async throws {
-        try await CoordinatorAccess(self.state.folder, version: Quintet.version)
+        try await self.state.coordinator()
             .change(SweepChange(sweep: self.sweep, standing: .cancelled))
         print("sweep \(self.sweep) is cancelled")
     }
@@ -81,7 +81,7 @@ struct Weigh: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await CoordinatorAccess(self.state.folder, version: Quintet.version)
+        try await self.state.coordinator()
             .change(SweepChange(sweep: self.sweep, priority: self.priority, weight: self.weight))
     }
 }

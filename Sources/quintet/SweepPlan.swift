@@ -23,14 +23,7 @@ extension SweepPlan {
         let sweep = StoredSweep(name: definition.name, definition: yaml, launchedSeconds: currentSeconds())
         let shards = try planned.map { planned in
             guard let folder = data[planned.cell.task] else { preconditionFailure("no data for \(planned.name)") }
-            return try Shard(
-                backbone: backbone.manifest.digest,
-                data: folder.manifest.digest,
-                task: planned.cell.task,
-                method: planned.cell.method,
-                settings: planned.settings,
-                seed: planned.seed
-            )
+            return try planned.shard(backbone: backbone.manifest.digest, data: folder.manifest.digest)
         }
         let needs = try planned.map { planned in
             Needs(

@@ -30,9 +30,6 @@ struct SweepSession {
         case broken(String)
     }
 
-    /// How long a join line is good for.
-    private static let joinLineSeconds: Int64 = 24 * 3600
-
     /// Runs the sweep to its end and prints the table.
     ///
     /// - Throws: `ExitCode` 1 where shards failed and 130 where the session was interrupted; errors in one line.
@@ -86,7 +83,7 @@ struct SweepSession {
                 host: host,
                 port: port,
                 uses: self.options.joins,
-                validSeconds: Self.joinLineSeconds
+                validSeconds: SessionOptions.joinLineSeconds
             )
             display.write("another machine joins with: quintet worker --join \(line)")
         }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import CoordinatorShell
-import Wire
 
 /// `quintet verify`
 struct Verify: ParsableCommand {
@@ -14,13 +13,8 @@ struct Verify: ParsableCommand {
     @OptionGroup var state: StateOptions
 
     func run() throws {
-        try self.state.folder.requireStore()
-        let lock = try self.state.folder.lock()
+        let (audit, lock) = try self.state.audit(damaged: true)
         defer { withExtendedLifetime(lock) {} }
-        let audit = StateAudit(
-            store: try Store(repairing: self.state.folder.database),
-            blobs: try BlobStore(folder: self.state.folder.blobs)
-        )
         let findings = try audit.findings()
         for finding in findings {
             guard self.repair, let remedy = finding.remedy else {

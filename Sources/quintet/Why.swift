@@ -41,9 +41,8 @@ struct Why: AsyncParsableCommand {
 
     /// What the coordinator says that runs; `nil` where none does.
     private func live(_ name: String) async throws -> [String]? {
-        let access = try await CoordinatorAccess(self.state.folder, version: Quintet.version)
-        guard case .running = access else { return nil }
-        return try await access.ask(.explain(name), ofFolder: self.state.folder.path)
+        let coordinator = try await CoordinatorAccess.running(self.state.folder, version: Quintet.version)
+        return try await coordinator?.lines(.explain(name))
     }
 
     /// - Throws: ``SessionError`` where no shard, or more than one, has that name or key.

@@ -13,7 +13,7 @@ struct Workers: AsyncParsableCommand {
     @OptionGroup var state: StateOptions
 
     func run() async throws {
-        let workers = try await CoordinatorAccess(self.state.folder, version: Quintet.version).workers()
+        let workers = try await self.state.coordinator().workers()
         Terminal.standardOutput.write(Self.text(workers))
     }
 

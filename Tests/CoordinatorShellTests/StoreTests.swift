@@ -33,14 +33,7 @@ let testGrid = """
 
 func testShards(_ grid: String = testGrid) throws -> [Shard] {
     try SweepDefinition(yaml: grid, file: "test").shards().map { planned in
-        try Shard(
-            backbone: SHA256.hash("backbone"),
-            data: SHA256.hash("data"),
-            task: planned.cell.task,
-            method: planned.cell.method,
-            settings: planned.settings,
-            seed: planned.seed
-        )
+        try planned.shard(backbone: SHA256.hash("backbone"), data: SHA256.hash("data"))
     }
 }
 

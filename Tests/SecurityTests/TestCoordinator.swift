@@ -30,14 +30,7 @@ final class TestCoordinator {
         let manifest = try FolderManifest(files: [.init(name: "weights", bytes: 1, digest: SHA256.hash("x"))])
         let grid = "sweep: test\nbackbone: tiny\ntasks: [rte]\nmethods: [full]\nseeds: 1\n"
         let planned = try SweepDefinition(yaml: grid, file: "test").shards()[0]
-        self.shard = try Shard(
-            backbone: manifest.digest,
-            data: manifest.digest,
-            task: planned.cell.task,
-            method: planned.cell.method,
-            settings: planned.settings,
-            seed: planned.seed
-        )
+        self.shard = try planned.shard(backbone: manifest.digest, data: manifest.digest)
         self.sweep = StoredSweep(name: "test", definition: grid, launchedSeconds: 1)
         let inputs = StoredFolder(path: self.folder.path, manifest: manifest)
         _ = try self.store.submit(self.sweep, shards: [self.shard], folders: [inputs])

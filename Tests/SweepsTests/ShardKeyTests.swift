@@ -74,15 +74,8 @@ import Testing
     /// Goal: the same grid in other words is the same work.
     @Test func `neither the order of a grid's keys nor its names decide a key`() throws {
         func keys(_ yaml: String) throws -> [ShardKey] {
-            try SweepDefinition(yaml: yaml, file: "g.yaml").shards().map { shard in
-                try Shard(
-                    backbone: SHA256.hash("b"),
-                    data: SHA256.hash("d"),
-                    task: shard.cell.task,
-                    method: shard.cell.method,
-                    settings: shard.settings,
-                    seed: shard.seed
-                ).key
+            try SweepDefinition(yaml: yaml, file: "g.yaml").shards().map { planned in
+                try planned.shard(backbone: SHA256.hash("b"), data: SHA256.hash("d")).key
             }
         }
         let first = try keys(

@@ -27,14 +27,7 @@ final class TrainerFolder: Sendable {
         self.manifest = manifest
         self.grid = "sweep: test\nbackbone: tiny\ntasks: [rte]\nmethods: [full]\nseeds: \(seeds)\n"
         self.shards = try SweepDefinition(yaml: self.grid, file: "test").shards().map { planned in
-            try Shard(
-                backbone: manifest.digest,
-                data: manifest.digest,
-                task: planned.cell.task,
-                method: planned.cell.method,
-                settings: planned.settings,
-                seed: planned.seed
-            )
+            try planned.shard(backbone: manifest.digest, data: manifest.digest)
         }
         let encoder = JSONEncoder()
         for shard in self.shards {

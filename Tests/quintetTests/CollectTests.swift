@@ -47,14 +47,7 @@ import Testing
     private func fill(_ store: Store) throws {
         let sweep = StoredSweep(name: "example", definition: Self.grid, launchedSeconds: 1)
         let shards = try sweep.grid().shards().map { planned in
-            try Shard(
-                backbone: SHA256.hash("b"),
-                data: SHA256.hash("d"),
-                task: planned.cell.task,
-                method: planned.cell.method,
-                settings: planned.settings,
-                seed: planned.seed
-            )
+            try planned.shard(backbone: SHA256.hash("b"), data: SHA256.hash("d"))
         }
         #expect(try store.submit(sweep, shards: shards, folders: []) == .new)
         let finished = zip(shards, [0.5, 1]).enumerated().map { index, pair in
