@@ -1,4 +1,5 @@
 import ArgumentParser
+import Coordination
 import CoordinatorShell
 
 /// `quintet resume`
@@ -28,7 +29,12 @@ struct Resume: AsyncParsableCommand {
         try self.state.folder.requireStore()
         let lock = try self.state.folder.lock()
         let store = try Store(writing: self.state.folder.database)
-        let sweep = try store.sweep(named: self.sweep)
+        var sweep = try store.sweep(named: self.sweep)
+        // Paused or cancelled, it would wait for ever.
+        if sweep.terms.standing != .active {
+            sweep.terms.standing = .active
+            try store.apply([.sweep(sweep.terms)])
+        }
         try SweepFolders().check(try store.folders(of: sweep.name))
         try await SweepSession(
             state: self.state.folder,

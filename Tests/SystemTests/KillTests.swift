@@ -85,6 +85,8 @@ struct KillTests {
         #expect(await running.wait() == 130)
         #expect(running.output.contains("resume with: quintet resume small --state \(stopped)"))
         #expect(await sandbox.waitUntilEmpty().isEmpty)
+        // Paused meanwhile, too: resuming lets it go on.
+        #expect(try await sandbox.run(["pause", "small", "--state", stopped]).code == 0)
         let resumed = try await sandbox.run(["resume", "small", "--state", stopped])
         #expect(resumed.code == 0, "\(resumed.output)")
         let tables = try await (
