@@ -33,6 +33,8 @@ final class CoordinatorLoop: Sendable {
         var names: [ShardKey: String] = [:]
         var checkpointSeconds: [ShardKey: Double] = [:]
         var links: [WorkerName: WorkerLink] = [:]
+        /// What this turn has to say to each worker.
+        var outbox: [WorkerName: [CoordinatorMessage]] = [:]
         var wakeAt: Instant?
         /// Entries that may wait for the next transaction, and until when.
         var lazyEntries: [Coordinator.JournalEntry] = []
@@ -145,7 +147,7 @@ final class CoordinatorLoop: Sendable {
                     .workerJoined(worker, hello.capacity, holding: hello.holding),
                     at: now
                 )
-                if state.isEnded { link.send(.dismissed) }
+                if state.isEnded { self.say(.dismissed, to: worker, &state) }
             case .said(let worker, let message, let link):
                 guard state.links[worker]?.id == link, let event = self.event(worker, message, &state) else { continue }
                 directives += state.coordinator.handle(event, at: now)
@@ -164,7 +166,9 @@ final class CoordinatorLoop: Sendable {
             directives += state.coordinator.handle(.timeAdvanced, at: now)
         }
         try self.record(directives, isLast: isLast, at: now, &state)
-        for directive in directives { try self.carryOut(directive, &state) }
+        let shards = try self.shards(granted: directives)
+        for directive in directives { try self.carryOut(directive, shards, &state) }
+        for worker in state.outbox.keys { self.deliver(to: worker, &state) }
         return isLast
     }
 
@@ -192,7 +196,7 @@ final class CoordinatorLoop: Sendable {
     private func event(_ worker: WorkerName, _ message: WorkerMessage, _ state: inout State) -> Coordinator.Event? {
         switch message {
         case .heartbeat(let holding):
-            state.links[worker]?.send(.heartbeat)
+            self.say(.heartbeat, to: worker, &state)
             return .heartbeat(worker, holding: holding)
         case .progress(let lease, let progress):
             if state.started.insert(lease.token).inserted {
@@ -201,7 +205,7 @@ final class CoordinatorLoop: Sendable {
             return .progressed(worker, lease, progress)
         case .checkpoint(let lease, let checkpoint):
             guard self.blobs.contains(checkpoint.digest) else {
-                state.links[worker]?.send(.uploadRefused(checkpoint.digest, reason: "its blob never came"))
+                self.say(.uploadRefused(checkpoint.digest, reason: "its blob never came"), to: worker, &state)
                 return nil
             }
             return .checkpointed(worker, lease, checkpoint)
@@ -209,7 +213,7 @@ final class CoordinatorLoop: Sendable {
             if case .finished(_, let best?) = outcome, state.coordinator.wantsBlobs(of: lease),
                 !self.blobs.contains(best.digest)
             {
-                state.links[worker]?.send(.blobMissing(lease, best.digest))
+                self.say(.blobMissing(lease, best.digest), to: worker, &state)
                 return nil
             }
             return .reported(worker, lease, outcome)
@@ -240,11 +244,20 @@ final class CoordinatorLoop: Sendable {
         state.lazyDeadline = nil
     }
 
-    private func carryOut(_ directive: Coordinator.Directive, _ state: inout State) throws {
+    private func shards(granted directives: [Coordinator.Directive]) throws -> [ShardKey: ShardText] {
+        let keys = directives.compactMap { if case .grant(let lease, _, _) = $0 { lease.key } else { nil } }
+        return keys.isEmpty ? [:] : try self.store.shardTexts(keys)
+    }
+
+    private func carryOut(
+        _ directive: Coordinator.Directive,
+        _ shards: [ShardKey: ShardText],
+        _ state: inout State
+    ) throws {
         switch directive {
         case .record(let entry): self.tell(entry, &state)
         case .grant(let lease, let worker, let checkpoints):
-            guard let shard = try self.store.shard(lease.key) else {
+            guard let shard = shards[lease.key] else {
                 preconditionFailure("shard \(lease.key) is queued and not stored")
             }
             let grant = Grant(
@@ -254,15 +267,17 @@ final class CoordinatorLoop: Sendable {
                 checkpointSeconds: state.checkpointSeconds[lease.key] ?? 60,
                 last: checkpoints.last
             )
-            state.links[worker]?.send(.grant(grant))
-        case .revoke(let lease, let worker): state.links[worker]?.send(.revoke(lease))
-        case .requestHandBack(let leases, let worker): state.links[worker]?.send(.handBack(leases))
-        case .settle(let lease, let worker): state.links[worker]?.send(.settled(lease))
+            self.say(.grant(grant), to: worker, &state)
+        case .revoke(let lease, let worker): self.say(.revoke(lease), to: worker, &state)
+        case .requestHandBack(let leases, let worker): self.say(.handBack(leases), to: worker, &state)
+        case .settle(let lease, let worker): self.say(.settled(lease), to: worker, &state)
         case .acceptCheckpoint(let digest, let lease, let worker):
-            state.links[worker]?.send(.checkpointAccepted(lease, digest))
+            self.say(.checkpointAccepted(lease, digest), to: worker, &state)
         case .discard(let digest):
             if try !self.store.refers(to: digest) { self.blobs.remove(digest) }
-        case .disconnect(let worker): state.links.removeValue(forKey: worker)?.close()
+        case .disconnect(let worker):
+            self.deliver(to: worker, &state)
+            state.links.removeValue(forKey: worker)?.close()
         case .compare(let lease, let worker, let result): try self.compare(lease, worker, result, state)
         case .suspended(let worker, let seconds, let reason):
             self.notify(.suspended(worker, seconds: seconds, reason: reason))
@@ -271,11 +286,20 @@ final class CoordinatorLoop: Sendable {
         case .ended where !self.dismissesAtEnd: self.notify(.ended)
         case .ended:
             state.isEnded = true
-            for (_, link) in state.links.sorted(by: { $0.key < $1.key }) { link.send(.dismissed) }
+            for worker in state.links.keys { self.say(.dismissed, to: worker, &state) }
             self.notify(.ended)
         case .drained: self.notify(.drained)
         case .wake(let instant): state.wakeAt = instant
         }
+    }
+
+    private func say(_ message: CoordinatorMessage, to worker: WorkerName, _ state: inout State) {
+        state.outbox[worker, default: []].append(message)
+    }
+
+    private func deliver(to worker: WorkerName, _ state: inout State) {
+        guard let messages = state.outbox.removeValue(forKey: worker) else { return }
+        state.links[worker]?.send(messages)
     }
 
     private func tell(_ entry: Coordinator.JournalEntry, _ state: inout State) {

@@ -153,6 +153,7 @@ extension Store {
                         """,
                     arguments: [shard.cellDigest.description, try encoded(Needs()), row.key]
                 )
+                try database.execute(sql: "DELETE FROM blob WHERE key = ?", arguments: [row.key])
             default: break
             }
         }

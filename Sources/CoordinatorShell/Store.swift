@@ -14,8 +14,14 @@ public final class Store: Sendable {
     /// alone: closing the store leaves the log for the next one to renew, and copies nothing out of it.
     private let isSound = Atomic(true)
 
+    /// A result changes pages anywhere in the tables: those of a hundred thousand shards are kept at hand.
+    private static let cacheKibibytes = 256 << 10
+
+    /// Results lie anywhere in their table: the longer the log, the more of them are copied with one page. 16 MiB.
+    private static let logPagesLimit = 4096
+
     /// Raised with every change of the tables.
-    static let schemaVersion = 2
+    static let schemaVersion = 3
 
     /// A file system of the program's own under SQLite, without shared memory.
     package struct FileSystem {
@@ -58,9 +64,10 @@ public final class Store: Sendable {
             configuration.prepareDatabase { [logPagesLimit = fileSystem?.logPagesLimit] database in
                 database.add(function: Table.rowSum)
                 _ = sqlite_keep_log(database.sqliteConnection, 1)
-                guard let logPagesLimit else { return }
-                try database.execute(sql: "PRAGMA locking_mode = EXCLUSIVE")
-                try database.execute(sql: "PRAGMA wal_autocheckpoint = \(logPagesLimit)")
+                // Before all that looks into the file: without shared memory it must be ours alone.
+                if logPagesLimit != nil { try database.execute(sql: "PRAGMA locking_mode = EXCLUSIVE") }
+                try database.execute(sql: "PRAGMA cache_size = -\(Self.cacheKibibytes)")
+                try database.execute(sql: "PRAGMA wal_autocheckpoint = \(logPagesLimit ?? Self.logPagesLimit)")
             }
             let file = fileSystem.map { "file:\(path)?vfs=\($0.name)" } ?? path
             let queue = try DatabaseQueue(path: file, configuration: configuration)
@@ -225,6 +232,13 @@ func storing<Value>(_ path: String, _ body: () throws -> Value) throws(StoreErro
         }
     } catch {
         throw StoreError("\(path): \(error)")
+    }
+}
+
+extension Database {
+    /// Executes a statement that is prepared once for all.
+    func run(_ sql: String, _ arguments: StatementArguments) throws {
+        try self.cachedStatement(sql: sql).execute(arguments: arguments)
     }
 }
 

@@ -27,68 +27,65 @@ extension Store {
     private static func apply(_ entry: Coordinator.JournalEntry, _ database: Database) throws {
         switch entry {
         case .granted(let lease, let worker):
-            try database.execute(
-                sql: "INSERT OR REPLACE INTO lease VALUES (?, ?, ?)",
-                arguments: [lease.key.description, lease.token.description, worker]
+            try database.run(
+                "INSERT OR REPLACE INTO lease VALUES (?, ?, ?)",
+                [lease.key.description, lease.token.description, worker]
             )
         case .released(let lease):
-            try database.execute(
-                sql: "DELETE FROM lease WHERE key = ? AND token = ?",
-                arguments: [lease.key.description, lease.token.description]
+            try database.run(
+                "DELETE FROM lease WHERE key = ? AND token = ?",
+                [lease.key.description, lease.token.description]
             )
         case .checkpoints(let key, let checkpoints, let failures):
             try self.keep(checkpoints, of: key, database)
-            try database.execute(
-                sql: "UPDATE shard SET failures = ? WHERE key = ?",
-                arguments: [try encoded(failures), key.description]
+            try database.run(
+                "UPDATE shard SET failures = ? WHERE key = ?",
+                [failures == Coordinator.Failures() ? nil : try encoded(failures), key.description]
             )
         case .failed(let key, let failures, let verdict):
-            try database.execute(
-                sql: "UPDATE shard SET failures = ?, givenUp = ? WHERE key = ?",
-                arguments: [try encoded(failures), GivenUp(verdict)?.rawValue, key.description]
+            try database.run(
+                "UPDATE shard SET failures = ?, givenUp = ? WHERE key = ?",
+                [try encoded(failures), GivenUp(verdict)?.rawValue, key.description]
             )
             // A lease that has ended is released before; a shard that is tried again may have a twin that runs on.
             if verdict != .retry { try self.dropLease(of: key, database) }
         case .finished(let lease, let worker, let result, let checkpoints):
             // A second result for a key is a bug of the coordinator's: the primary key stops it.
-            try database.execute(
-                sql: "INSERT INTO result VALUES (?, ?, ?, ?)",
-                arguments: [lease.key.description, try encoded(result), worker, lease.token.description]
+            try database.run(
+                "INSERT INTO result VALUES (?, ?, ?, ?)",
+                [lease.key.description, try encoded(result), worker, lease.token.description]
             )
-            try database.execute(
-                sql: "UPDATE shard SET givenUp = NULL WHERE key = ?",
-                arguments: [lease.key.description]
-            )
-            try self.keep(checkpoints, of: lease.key, database)
+            try self.keep(checkpoints, of: lease.key, isDone: true, database)
             try self.dropLease(of: lease.key, database)
         case .retried(let key):
-            try database.execute(
-                sql: "UPDATE shard SET failures = NULL, givenUp = NULL WHERE key = ?",
-                arguments: [key.description]
-            )
+            try database.run("UPDATE shard SET failures = NULL, givenUp = NULL WHERE key = ?", [key.description])
         case .sweep(let terms):
-            try database.execute(
-                sql: "UPDATE sweep SET terms = ? WHERE name = ?",
-                arguments: [try encoded(terms), terms.name]
-            )
+            try database.run("UPDATE sweep SET terms = ? WHERE name = ?", [try encoded(terms), terms.name])
         }
     }
 
     private static func dropLease(of key: ShardKey, _ database: Database) throws {
-        try database.execute(sql: "DELETE FROM lease WHERE key = ?", arguments: [key.description])
+        try database.run("DELETE FROM lease WHERE key = ?", [key.description])
     }
 
-    private static func keep(_ checkpoints: Checkpoints, of key: ShardKey, _ database: Database) throws {
-        try database.execute(
-            sql: "UPDATE shard SET checkpoints = ? WHERE key = ?",
-            arguments: [try encoded(checkpoints), key.description]
+    /// A row is written anew, with its checksum, only where it changes.
+    private static func keep(
+        _ checkpoints: Checkpoints,
+        of key: ShardKey,
+        isDone: Bool = false,
+        _ database: Database
+    ) throws {
+        try database.run(
+            """
+            UPDATE shard SET checkpoints = ?1, givenUp = iif(?3, NULL, givenUp)
+            WHERE key = ?2 AND (checkpoints IS NOT ?1 OR ?3 AND givenUp IS NOT NULL)
+            """,
+            [checkpoints == Checkpoints() ? nil : try encoded(checkpoints), key.description, isDone]
         )
-        try database.execute(sql: "DELETE FROM blob WHERE key = ?", arguments: [key.description])
+        guard database.changesCount > 0 else { return }
+        try database.run("DELETE FROM blob WHERE key = ?", [key.description])
         for digest in checkpoints.blobs.sorted() {
-            try database.execute(
-                sql: "INSERT INTO blob VALUES (?, ?)",
-                arguments: [digest.description, key.description]
-            )
+            try database.run("INSERT INTO blob VALUES (?, ?)", [key.description, digest.description])
         }
     }
 
@@ -123,12 +120,15 @@ extension Store {
         return try self.read { database in
             // Most shards need the same.
             var needs: [String: Needs] = [:]
-            return try Row.fetchAll(database, sql: sql, arguments: [sweep]).map { row in
+            let rows = try Row.fetchCursor(database, sql: sql, arguments: [sweep])
+            var known: [Coordinator.KnownShard] = []
+            while let row = try rows.next() {
                 let text: String = row["needs"]
-                let known = try needs[text] ?? decoded(text)
-                needs[text] = known
-                return try Self.knownShard(row, needs: known)
+                let its = try needs[text] ?? decoded(text)
+                needs[text] = its
+                known.append(try Self.knownShard(row, needs: its))
             }
+            return known
         }
     }
 

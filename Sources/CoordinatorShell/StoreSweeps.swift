@@ -203,9 +203,18 @@ extension Store {
 
     /// The shard of a key; `nil` for one that no sweep ever had.
     public func shard(_ key: ShardKey) throws(StoreError) -> Shard? {
+        guard let text = try self.shardTexts([key])[key]?.text else { return nil }
+        return try storing(self.path) { try decoded(text) }
+    }
+
+    /// The shards of those of these keys that any sweep ever had.
+    func shardTexts(_ keys: some Sequence<ShardKey>) throws(StoreError) -> [ShardKey: ShardText] {
         try self.read { database in
-            try String.fetchOne(database, sql: "SELECT shard FROM shard WHERE key = ?", arguments: [key.description])
-                .map { try decoded($0) }
+            let statement = try database.cachedStatement(sql: "SELECT shard FROM shard WHERE key = ?")
+            return try keys.reduce(into: [:]) { texts, key in
+                let text = try String.fetchOne(statement, arguments: [key.description])
+                texts[key] = text.map(ShardText.init(text:))
+            }
         }
     }
 
@@ -222,10 +231,10 @@ extension Store {
 
     /// The folders that the shards of a sweep need.
     public func folders(of sweep: String) throws(StoreError) -> [StoredFolder] {
-        // SQLite looks into the shards: to read a hundred thousand of them takes seconds.
+        // One shard of each cell: to read a hundred thousand of them takes seconds.
         let sql = """
             SELECT DISTINCT json_extract(shard, '$.backbone'), json_extract(shard, '$.data')
-            FROM place JOIN shard USING (key) WHERE sweep = ?
+            FROM (SELECT shard FROM place JOIN shard USING (key) WHERE sweep = ? GROUP BY cell)
             """
         return try self.read { database in
             let pairs = try Row.fetchAll(database, sql: sql, arguments: [sweep])

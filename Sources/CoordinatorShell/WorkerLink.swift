@@ -4,10 +4,10 @@ internal import Wire
 /// The coordinator's way to one worker: messages are put into a bounded queue, and a task of the connection sends them.
 final class WorkerLink: Sendable {
     private let connection: Connection
-    private let messages: AsyncStream<CoordinatorMessage>
-    private let queue: AsyncStream<CoordinatorMessage>.Continuation
+    private let messages: AsyncStream<[CoordinatorMessage]>
+    private let queue: AsyncStream<[CoordinatorMessage]>.Continuation
 
-    /// A worker that leaves so many messages unread is cut off.
+    /// A worker that leaves so many sendings unread is cut off.
     private static let queueLimit = 8192
 
     init(_ connection: Connection) {
@@ -17,8 +17,9 @@ final class WorkerLink: Sendable {
 
     var id: ObjectIdentifier { ObjectIdentifier(self) }
 
-    func send(_ message: CoordinatorMessage) {
-        if case .dropped = self.queue.yield(message) { self.connection.close() }
+    /// Sends messages together: each write to a socket costs more than a message.
+    func send(_ messages: [CoordinatorMessage]) {
+        if case .dropped = self.queue.yield(messages) { self.connection.close() }
     }
 
     /// Sends at once what answers a worker's own request, so that it waits for its own network.
@@ -27,7 +28,7 @@ final class WorkerLink: Sendable {
     /// Sends until the link is closed.
     func run() async {
         do {
-            for await message in self.messages { try await self.answer(message) }
+            for await messages in self.messages { try await self.connection.send(messages.map { try $0.frame() }) }
             try await self.connection.finish()
         } catch {
             self.connection.close()

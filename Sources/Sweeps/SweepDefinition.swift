@@ -94,8 +94,13 @@ extension SweepDefinition {
             let method = try MethodDescription.named(entry.method)
             for task in self.tasks {
                 let cell = Cell(task: try TaskDescription.named(task).name, label: entry.label, method: method.name)
+                // Most seeds of a cell have the same settings: to resolve them takes longer than all else here.
+                var resolved: [[Int]: Settings] = [:]
                 for seed in self.seeds {
-                    let settings = try self.settings(of: cell, entry: entry, method: method, seed: seed)
+                    let matching = self.overrides.indices.filter { self.overrides[$0].matches(cell, seed: seed) }
+                    let settings =
+                        try resolved[matching] ?? self.settings(of: entry, method, overrides: matching)
+                    resolved[matching] = settings
                     planned.append(PlannedShard(cell: cell, seed: seed, settings: settings))
                 }
             }
@@ -106,7 +111,7 @@ extension SweepDefinition {
     /// Settings in the order of their force: the method's defaults, the sweep's, the method entry's, overrides.
     ///
     /// Defaults and overrides may name settings of other methods of the grid; these are not this method's.
-    private func settings(of cell: Cell, entry: Method, method: MethodDescription, seed: Int) throws -> Settings {
+    private func settings(of entry: Method, _ method: MethodDescription, overrides: [Int]) throws -> Settings {
         let known = Set(method.allSettings.map(\.name))
         var given: Settings = [:]
         /// `warmupSteps` and `warmupRatio` are two ways to say one thing: the later one replaces the earlier.
@@ -117,9 +122,7 @@ extension SweepDefinition {
         }
         apply(self.defaults.filter { known.contains($0.key) })
         apply(entry.settings)
-        for override in self.overrides where override.matches(cell, seed: seed) {
-            apply(override.set.filter { known.contains($0.key) })
-        }
+        for index in overrides { apply(self.overrides[index].set.filter { known.contains($0.key) }) }
         return try method.resolve(given)
     }
 }

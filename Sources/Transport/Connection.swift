@@ -51,6 +51,9 @@ public final class Connection: Sendable, CustomStringConvertible {
     ///   ``ConnectionError`` where the connection has ended.
     public func send(_ frame: Frame) async throws { try await self.stream.send(frame) }
 
+    /// The same for several frames, with one write.
+    public func send(_ frames: [Frame]) async throws { try await self.stream.send(frames) }
+
     /// The next frame, or nil when the other side has finished or this side closed. For one task at a time.
     ///
     /// - Throws: ``TLSError`` (refused, cut off), `FrameError` or ``ConnectionError`` where the connection failed;
@@ -107,8 +110,11 @@ final class FrameStream: Sendable {
 
     deinit { self.channel.close(promise: nil) }
 
-    func send(_ frame: Frame) async throws {
-        let bytes = try frame.encoded()
+    func send(_ frames: Frame...) async throws { try await self.send(frames) }
+
+    func send(_ frames: [Frame]) async throws {
+        var bytes = ByteBuffer()
+        for frame in frames { try frame.encode(into: &bytes) }
         do {
             try await self.channel.writeAndFlush(bytes)
         } catch {

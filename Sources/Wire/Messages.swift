@@ -201,7 +201,7 @@ public struct Grant: Hashable, Codable, Sendable {
     public var lease: Lease
     /// For people: `rte/lora/3`.
     public var name: String
-    public var shard: Shard
+    public var shard: ShardText
     public var checkpointSeconds: Double
     /// What to go on from.
     public var last: TrainerEvent.Checkpointed?
@@ -209,7 +209,7 @@ public struct Grant: Hashable, Codable, Sendable {
     public init(
         lease: Lease,
         name: String,
-        shard: Shard,
+        shard: ShardText,
         checkpointSeconds: Double,
         last: TrainerEvent.Checkpointed?
     ) {

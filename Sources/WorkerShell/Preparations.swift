@@ -65,12 +65,13 @@ final class Preparations: Sendable {
     }
 
     private func prepare(_ grant: Grant) async throws -> TrainerOrder {
+        let shard = try grant.shard.shard(of: grant.lease.key)
         let folder = self.options.folder.attempt(grant.lease.token)
         try folder.make()
         return TrainerOrder(
-            shard: grant.shard,
-            backboneFolder: try await self.folder(grant.shard.backbone),
-            dataFolder: try await self.folder(grant.shard.data),
+            shard: shard,
+            backboneFolder: try await self.folder(shard.backbone),
+            dataFolder: try await self.folder(shard.data),
             threads: self.options.threads,
             checkpointSeconds: grant.checkpointSeconds,
             resume: try await self.checkpoint(grant.last, in: folder)

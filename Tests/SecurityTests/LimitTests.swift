@@ -79,7 +79,7 @@ import Wire
         let listener = try await self.cluster.listen { connection in
             // Nothing takes from the queue.
             let link = WorkerLink(connection)
-            for _ in 0...8192 { link.send(.heartbeat) }
+            for _ in 0...8192 { link.send([.heartbeat]) }
             await connection.waitUntilClosed()
         }
         let connection = try await self.cluster.dial(listener)
