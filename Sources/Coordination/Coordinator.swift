@@ -13,7 +13,8 @@ public import Sweeps
 public struct Coordinator: Sendable {
     /// What the shell tells.
     public enum Event: Hashable, Sendable {
-        /// A sweep from the store or a new one; of its shards those already known are left as they are.
+        /// A sweep from the store, or a new one, or one with another grid; of its shards those already known are left as
+        /// they are, and those that are no longer its own are stopped where no other sweep wants them.
         case submitted(SweepTerms, [KnownShard])
         /// A person pauses, cancels or weighs a sweep anew.
         case sweepChanged(SweepTerms)
@@ -190,7 +191,7 @@ public struct Coordinator: Sendable {
         var failures: Failures
         let needs: Needs
         let cell: Digest?
-        /// The sweeps that want it, by their places.
+        /// The sweeps that have it, by their places; none where a sweep has another grid by now.
         var sweeps: [Int]
         /// The highest token that was granted or adopted: lower ones never come alive again.
         var lastToken: LeaseToken?
@@ -241,7 +242,7 @@ public struct Coordinator: Sendable {
         self.hear(event, at: now)
         var directives: [Directive] = []
         switch event {
-        case .submitted(let terms, let shards): self.submit(terms, shards, at: now)
+        case .submitted(let terms, let shards): directives += self.submit(terms, shards, at: now)
         case .sweepChanged(let terms): directives += self.change(terms)
         case .retryRequested(let keys): directives += keys.flatMap { self.retry($0) }
         case .workerJoined(let worker, let capacity, let holding):

@@ -57,7 +57,7 @@ extension Coordinator {
     private mutating func adopt(_ lease: Lease, of worker: WorkerName, at now: Instant) -> Bool {
         guard self.mayHaveBeenGranted(lease.token), self.leases[lease.token] == nil,
             let member = self.members[worker], member.leases.count < member.capacity.slots,
-            let entry = self.shards[lease.key], case .queued = entry.state,
+            let entry = self.shards[lease.key], case .queued = entry.state, !entry.sweeps.isEmpty,
             lease.token >= entry.lastToken ?? lease.token,
             // Its report was counted; were it live again, the same report would be once more.
             lease.token != entry.failures.reported

@@ -177,7 +177,7 @@ extension Coordinator {
     public func counts(of sweep: String? = nil) -> Counts {
         let place = self.sweeps.firstIndex { $0.terms.name == sweep }
         return self.shards.values.reduce(into: Counts()) { counts, entry in
-            guard sweep == nil || place.map(entry.sweeps.contains) == true else { return }
+            guard sweep == nil ? !entry.sweeps.isEmpty : place.map(entry.sweeps.contains) == true else { return }
             counts.total += 1
             switch entry.state {
             case .queued, .leased: break

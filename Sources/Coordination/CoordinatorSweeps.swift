@@ -15,8 +15,9 @@ extension Coordinator {
 
 // Sweeps side by side: whose turn it is, and what a person changes.
 extension Coordinator {
-    mutating func submit(_ terms: SweepTerms, _ known: [KnownShard], at now: Instant) {
+    mutating func submit(_ terms: SweepTerms, _ known: [KnownShard], at now: Instant) -> [Directive] {
         let place = self.place(of: terms)
+        let dropped = self.drop(from: place, allBut: Set(known.map(\.key)))
         for shard in known {
             if self.shards[shard.key] == nil {
                 self.add(shard, to: place, at: now)
@@ -26,6 +27,18 @@ extension Coordinator {
         }
         self.sweeps[place].isEndTold = false
         self.announced = nil
+        return dropped
+    }
+
+    /// A sweep's grid has lost shards: nobody waits for them any more, and those that run only for it are stopped.
+    private mutating func drop(from place: Int, allBut kept: Set<ShardKey>) -> [Directive] {
+        let dropped = self.shards.filter { $0.value.sweeps.contains(place) && !kept.contains($0.key) }
+        for (key, entry) in dropped {
+            if case .queued(nil) = entry.state { self.sweeps[place].waiting[entry.needs]?.remove(entry.position) }
+            if !entry.state.isOver { self.sweeps[place].unfinished -= 1 }
+            self.shards[key]?.sweeps.removeAll { $0 == place }
+        }
+        return self.stopUnwanted { key, _ in dropped[key] != nil }
     }
 
     /// The sweep of that name, new or with these terms.
@@ -97,21 +110,26 @@ extension Coordinator {
         self.announced = nil
         let record = Directive.record(.sweep(terms))
         guard terms.standing != .active else { return [record] }
-        // What another active sweep wants too goes on for that one.
-        let own = self.leases.keys.sorted().filter { token in
-            guard let lease = self.leases[token], let entry = self.shards[lease.key] else { return false }
-            return entry.sweeps.contains(place) && !self.isWanted(entry)
-        }
-        switch terms.standing {
-        case .active: return [record]
-        case .paused: return [record] + self.requestHandBack(own)
-        case .cancelled: return [record] + own.flatMap { self.dropCancelled($0) }
-        }
+        return [record] + self.stopUnwanted { $1.sweeps.contains(place) }
     }
 
-    private mutating func dropCancelled(_ token: LeaseToken) -> [Directive] {
-        guard let lease = self.leases[token] else { return [] }
-        return self.takeBack(token) + [.revoke(Lease(token: token, key: lease.key), from: lease.worker)]
+    /// Stops what runs of these shards and no active sweep wants: after a checkpoint where a paused one has it, which
+    /// goes on with it later, else at once.
+    private mutating func stopUnwanted(_ isAffected: (ShardKey, Entry) -> Bool) -> [Directive] {
+        var handedBack: [LeaseToken] = []
+        var directives: [Directive] = []
+        for token in self.leases.keys.sorted() {
+            guard let lease = self.leases[token], let entry = self.shards[lease.key],
+                isAffected(lease.key, entry), !self.isWanted(entry)
+            else { continue }
+            if entry.sweeps.contains(where: { self.sweeps[$0].terms.standing == .paused }) {
+                handedBack.append(token)
+            } else {
+                directives += self.takeBack(token)
+                directives.append(.revoke(Lease(token: token, key: lease.key), from: lease.worker))
+            }
+        }
+        return self.requestHandBack(handedBack) + directives
     }
 
     /// Whether any active sweep wants it.

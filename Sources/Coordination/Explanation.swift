@@ -36,6 +36,7 @@ extension Coordinator {
 
     private func obstacles(_ entry: Entry, at now: Instant) -> [String] {
         if self.isDraining { return ["the coordinator is stopping"] }
+        if entry.sweeps.isEmpty { return ["no sweep has it any more"] }
         guard self.isWanted(entry) else {
             return entry.sweeps.map { "sweep \(self.sweeps[$0].terms.name) is \(self.sweeps[$0].terms.standing)" }
         }

@@ -96,6 +96,18 @@ public enum CoordinatorAccess: Sendable {
         }
     }
 
+    /// Gives the shards of a sweep that were given up all their tries again, with a coordinator or without one.
+    ///
+    /// - Returns: lines for a person.
+    public func retry(sweep: String) async throws -> [String] {
+        switch self {
+        case .running(let client): return try await client.lines(.retry(sweep: sweep))
+        case .stopped(let store, _):
+            let count = try store.retry([.failed, .quarantined], of: try store.sweep(named: sweep).name)
+            return ["\(count) shards are tried again"]
+        }
+    }
+
     /// See ``Store/approve(_:)``.
     public func approve(_ worker: WorkerName) async throws {
         switch self {

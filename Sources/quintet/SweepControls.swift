@@ -36,8 +36,7 @@ struct Unpause: AsyncParsableCommand {
         let access = try await self.state.coordinator()
         try await access.change(SweepChange(sweep: self.sweep, standing: .active))
         print("sweep \(self.sweep) goes on")
-        guard case .running = access else { return }
-        for line in try await access.ask(.retry(sweep: self.sweep), ofFolder: self.state.folder.path) { print(line) }
+        for line in try await access.retry(sweep: self.sweep) { print(line) }
     }
 }
 

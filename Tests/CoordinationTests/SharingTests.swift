@@ -62,6 +62,47 @@ import Testing
         #expect(end.contains(.ended) && end.contains(.sweepEnded("two")))
     }
 
+    /// Goal: what a sweep's new grid lacks does not run on, unless another sweep has it; asked for again, it runs again.
+    @Test func `a smaller grid stops what it lacks, save what another sweep wants`() throws {
+        var coordinator = Coordinator(epoch: 1)
+        let terms = SweepTerms(name: "one")
+        _ = coordinator.handle(.submitted(terms, self.shards(0..<6)), at: at(0))
+        _ = coordinator.handle(.submitted(SweepTerms(name: "two"), self.shards(1..<3)), at: at(0))
+        let running = coordinator.handle(.workerJoined("a", slots: 4, holding: []), at: at(0)).grants
+        #expect(running.map(\.key) == (0..<4).map(shardKey))
+        _ = coordinator.handle(.sweepChanged(SweepTerms(name: "two", standing: .paused)), at: at(1))
+        let smaller = coordinator.handle(.submitted(terms, self.shards(0..<1)), at: at(1))
+        #expect(smaller.contains(.revoke(running[3], from: "a")))
+        #expect(smaller.contains(.requestHandBack([running[1], running[2]], from: "a")))
+        #expect(smaller.grants.isEmpty)
+        coordinator.checkInvariants()
+        #expect(coordinator.explain(shardKey(4), at: at(1)) == ["it waits", "no sweep has it any more"])
+        #expect(coordinator.counts().total == 3 && coordinator.counts(of: "one").total == 1)
+        // It cannot come alive again, and its result is kept all the same.
+        let back = coordinator.handle(.heartbeat("a", holding: [running[3]]), at: at(2))
+        #expect(back.contains(.revoke(running[3], from: "a")))
+        let late = coordinator.handle(
+            .reported("a", running[3], .finished(shardResult(running[3].key), best: nil)),
+            at: at(2)
+        )
+        #expect(late.results == 1)
+        let larger = coordinator.handle(.submitted(terms, self.shards(0..<6)), at: at(3))
+        #expect(larger.grants.map(\.key) == [shardKey(4)])
+        #expect(coordinator.counts(of: "one").done == 1)
+        coordinator.checkInvariants()
+    }
+
+    @Test func `a sweep whose new grid is done has ended`() throws {
+        var coordinator = Coordinator(epoch: 1)
+        let terms = SweepTerms(name: "one")
+        _ = coordinator.handle(.submitted(terms, self.shards(0..<2)), at: at(0))
+        let leases = coordinator.handle(.workerJoined("a", slots: 2, holding: []), at: at(0)).grants
+        _ = coordinator.handle(.reported("a", leases[0], .finished(shardResult(leases[0].key), best: nil)), at: at(1))
+        let end = coordinator.handle(.submitted(terms, self.shards(0..<1)), at: at(2))
+        #expect(end.contains(.revoke(leases[1], from: "a")) && end.contains(.sweepEnded("one")) && end.contains(.ended))
+        coordinator.checkInvariants()
+    }
+
     @Test func `a shard of two sweeps runs once and counts for both`() throws {
         var coordinator = Coordinator(epoch: 1)
         _ = coordinator.handle(.submitted(SweepTerms(name: "one"), self.shards(0..<1)), at: at(0))

@@ -73,6 +73,18 @@ func testCheckpoint(_ kind: TrainerEvent.Checkpointed.Kind, _ step: Int) -> Trai
         }
     }
 
+    @Test func `what was given up is retried without a coordinator, too`() async throws {
+        let state = try TestState()
+        do {
+            let (store, _, shards) = try self.opened(state)
+            try store.apply([.failed(shards[1].key, Coordinator.Failures(), .failed)])
+        }
+        let access = try await CoordinatorAccess(state.folder, version: "test")
+        #expect(try await access.retry(sweep: "test") == ["1 shards are tried again"])
+        #expect(try await access.retry(sweep: "test") == ["0 shards are tried again"])
+        await #expect(throws: StoreError.self) { try await access.retry(sweep: "tset") }
+    }
+
     @Test func `every epoch is higher than all before`() throws {
         let state = try TestState()
         for epoch in 1...3 as ClosedRange<UInt64> {
