@@ -43,7 +43,7 @@ let package = Package(
         .target(name: "Sweeps", dependencies: ["Digests", yams]),
 
         // The learning tower: one shard, no network.
-        .target(name: "Tensors", dependencies: ["COpenBLAS"]),
+        .target(name: "Tensors", dependencies: ["COpenBLAS", "CProcessor"]),
         .target(name: "Layers", dependencies: ["Tensors"]),
         .target(name: "Encoders", dependencies: ["Layers", "Tensors"]),
         .target(name: "Adapters", dependencies: ["Encoders", "Layers", "Sweeps", "Tensors"]),
@@ -136,7 +136,10 @@ let package = Package(
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"]),
         .testTarget(name: "SweepsTests", dependencies: ["Digests", "Sweeps", "TestSupport"]),
         // Real processes: needs the built program.
-        .testTarget(name: "SystemTests", dependencies: ["Files", "TestSupport", "quintet"]),
+        .testTarget(
+            name: "SystemTests",
+            dependencies: ["CoordinatorShell", "Digests", "Files", "Sweeps", "TestSupport", "quintet"]
+        ),
         .testTarget(name: "TasksTests", dependencies: ["Sweeps", "Tasks"], exclude: ["Golden"]),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"]),
         .testTarget(

@@ -55,6 +55,32 @@ const char *processor_missing_features(void) {
     return missing;
 }
 
+/// The registers of CPUID leaf 7, all zero where there is none.
+static void leaf7(unsigned subleaf, unsigned *eax, unsigned *ebx, unsigned *ecx) {
+    unsigned edx;
+    *eax = *ebx = *ecx = 0;
+    __get_cpuid_count(7, subleaf, eax, ebx, ecx, &edx);
+}
+
+int processor_has_avx512(void) {
+    unsigned eax, ebx, ecx;
+    // Without the upper registers in XCR0 (bits 5 to 7) the features are of no use.
+    if (processor_missing_features()[0]) return 0;
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    leaf7(0, &eax, &ebx, &ecx);
+    const unsigned needed = 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31;
+    return (low & 0xe0) == 0xe0 && (ebx & needed) == needed;
+}
+
+int processor_has_avx512_bf16(void) {
+    unsigned eax, ebx, ecx, vnni;
+    leaf7(0, &eax, &ebx, &ecx);
+    vnni = ecx >> 11 & 1;
+    leaf7(1, &eax, &ebx, &ecx);
+    return processor_has_avx512() && vnni && (eax >> 5 & 1);
+}
+
 const char *processor_name(void) {
     static char name[49];
     unsigned words[12] = {0};
@@ -76,6 +102,10 @@ const char *processor_name(void) {
 #else
 
 const char *processor_missing_features(void) { return ""; }
+
+int processor_has_avx512(void) { return 0; }
+
+int processor_has_avx512_bf16(void) { return 0; }
 
 const char *processor_name(void) {
 #if defined(__aarch64__)

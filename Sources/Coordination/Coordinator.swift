@@ -14,7 +14,7 @@ public struct Coordinator: Sendable {
     /// What the shell tells.
     public enum Event: Hashable, Sendable {
         /// A sweep from the store, or a new one, or one with another grid; of its shards those already known are left as
-        /// they are, and those that are no longer its own are stopped where no other sweep wants them.
+        /// they are, but for what they need, and those that are no longer its own are stopped where no other sweep wants them.
         case submitted(SweepTerms, [KnownShard])
         /// A person pauses, cancels or weighs a sweep anew.
         case sweepChanged(SweepTerms)
@@ -189,7 +189,7 @@ public struct Coordinator: Sendable {
         var state: ShardState
         var checkpoints: Checkpoints
         var failures: Failures
-        let needs: Needs
+        var needs: Needs
         let cell: Digest?
         /// The sweeps that have it, by their places; none where a sweep has another grid by now.
         var sweeps: [Int]

@@ -121,7 +121,8 @@ extension Coordinator {
         }
         let candidates = fresh.isEmpty ? fitting : fresh
         func rank(_ worker: WorkerName, _ member: Member) -> (Int, Int, WorkerName) {
-            let isOther = entry.checkpoints.last != nil && entry.checkpoints.kernelClass != member.capacity.kernelClass
+            let isOther =
+                entry.checkpoints.last != nil && entry.checkpoints.kernelClass != member.kernelClass(of: entry)
             return (isOther ? 1 : 0, member.leases.count - member.capacity.slots, worker)
         }
         return candidates.min { rank($0.key, $0.value) < rank($1.key, $1.value) }?.key
@@ -233,12 +234,15 @@ extension Coordinator {
 extension Coordinator.Member {
     /// Whether there is room now.
     func fits(_ needs: Needs) -> Bool {
-        needs.memoryBytes <= self.capacity.memoryBytes - self.memoryBytes
-            && needs.labels.isSubset(of: self.capacity.labels)
+        needs.memoryBytes <= self.capacity.memoryBytes - self.memoryBytes && self.couldFit(needs)
     }
 
     /// Whether there is room when nothing runs.
     func couldFit(_ needs: Needs) -> Bool {
         needs.memoryBytes <= self.capacity.memoryBytes && needs.labels.isSubset(of: self.capacity.labels)
+            && needs.kernelClass.map(self.capacity.kernels.contains) ?? true
     }
+
+    /// What decides the bits of a shard here.
+    func kernelClass(of entry: Coordinator.Entry) -> String? { entry.needs.kernelClass ?? self.capacity.kernelClass }
 }

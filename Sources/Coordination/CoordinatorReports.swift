@@ -30,7 +30,7 @@ extension Coordinator {
         // Work was kept: whatever was lost before, this shard moves on.
         if checkpoint.kind == .last {
             entry.failures.infrastructure = 0
-            entry.checkpoints.kernelClass = self.members[worker]?.capacity.kernelClass
+            entry.checkpoints.kernelClass = self.members[worker]?.kernelClass(of: entry)
         }
         self.shards[lease.key] = entry
         let superseded = before.subtracting(entry.checkpoints.blobs).sorted()

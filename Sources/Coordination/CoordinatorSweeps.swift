@@ -19,11 +19,12 @@ extension Coordinator {
         let place = self.place(of: terms)
         let dropped = self.drop(from: place, allBut: Set(known.map(\.key)))
         for shard in known {
-            if self.shards[shard.key] == nil {
+            guard let entry = self.shards[shard.key] else {
                 self.add(shard, to: place, at: now)
-            } else if self.shards[shard.key]?.sweeps.contains(place) == false {
-                self.share(shard.key, with: place)
+                continue
             }
+            if !entry.sweeps.contains(place) { self.share(shard.key, with: place) }
+            if entry.needs != shard.needs { self.setNeeds(shard.needs, of: shard.key) }
         }
         self.sweeps[place].isEndTold = false
         self.announced = nil
@@ -99,6 +100,22 @@ extension Coordinator {
         if !entry.state.isOver { self.sweeps[place].unfinished += 1 }
         if case .queued(nil) = entry.state {
             self.sweeps[place].waiting[entry.needs, default: PositionQueue()].insert(entry.position)
+        }
+    }
+
+    /// Of what several grids ask for a shard the last holds. One that runs goes on where it is.
+    private mutating func setNeeds(_ needs: Needs, of key: ShardKey) {
+        guard let entry = self.shards[key] else { return }
+        let isWaiting = entry.state == .queued(notBefore: nil)
+        if isWaiting { self.dequeue(key) }
+        self.shards[key]?.needs = needs
+        if isWaiting { self.enqueue(key, notBefore: nil) }
+        guard case .leased(let first, let twin) = entry.state else { return }
+        for token in [first, twin].compactMap({ $0 }) {
+            guard let worker = self.leases[token]?.worker, self.members[worker]?.leases.contains(token) == true else {
+                continue
+            }
+            self.members[worker]?.memoryBytes += needs.memoryBytes - entry.needs.memoryBytes
         }
     }
 

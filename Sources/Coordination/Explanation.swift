@@ -50,6 +50,9 @@ extension Coordinator {
         if let obstacle = self.obstacle(worker, member, at: now) { return obstacle }
         let lacking = entry.needs.labels.subtracting(member.capacity.labels).sorted()
         if let label = lacking.first { return "lacks the label \(label)" }
+        if let kernels = entry.needs.kernelClass, !member.capacity.kernels.contains(kernels) {
+            return "cannot run the \(kernels) kernels"
+        }
         if !member.couldFit(entry.needs) {
             return "has \(member.capacity.memoryBytes >> 20) MiB, and it needs \(entry.needs.memoryBytes >> 20)"
         }

@@ -29,10 +29,13 @@ public struct Needs: Hashable, Codable, Sendable {
     public var memoryBytes: Int
     /// Every one of them must be among the worker's.
     public var labels: Set<String>
+    /// OpenBLAS's kernels that the worker must be able to run, where only some will do.
+    public var kernelClass: String?
 
-    public init(memoryBytes: Int = 0, labels: Set<String> = []) {
+    public init(memoryBytes: Int = 0, labels: Set<String> = [], kernelClass: String? = nil) {
         self.memoryBytes = memoryBytes
         self.labels = labels
+        self.kernelClass = kernelClass
     }
 }
 
@@ -45,6 +48,8 @@ public struct Capacity: Hashable, Sendable {
     public var labels: Set<String>
     /// What decides bits on its machine, where it knows.
     public var kernelClass: String?
+    /// All of OpenBLAS's kernels that its processor can run, by their names.
+    public var kernels: Set<String>
     /// Until its machine is taken away, where that is known.
     public var secondsLeft: Int?
 
@@ -53,12 +58,14 @@ public struct Capacity: Hashable, Sendable {
         memoryBytes: Int = .max,
         labels: Set<String> = [],
         kernelClass: String? = nil,
+        kernels: Set<String> = [],
         secondsLeft: Int? = nil
     ) {
         self.slots = slots
         self.memoryBytes = memoryBytes
         self.labels = labels
         self.kernelClass = kernelClass
+        self.kernels = kernels
         self.secondsLeft = secondsLeft
     }
 }

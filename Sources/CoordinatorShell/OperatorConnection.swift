@@ -62,7 +62,7 @@ extension CoordinatorService {
     /// Stores a grid as a sweep and works on it.
     private func takeIn(_ grid: String, file: String) async throws(StoreError) -> String {
         guard let plan = self.plan else { throw StoreError("this coordinator takes in no sweeps") }
-        let planned: SweepPlan
+        var planned: SweepPlan
         do { planned = try await plan(grid, file) } catch { throw StoreError("\(error)") }
         let known = try self.store.sweeps().first { $0.name == planned.sweep.name }
         let submission = try planned.submit(to: self.store)

@@ -151,7 +151,9 @@ extension Store {
                         UPDATE shard SET cell = ?, needs = ?, givenUp = NULL, failures = NULL, checkpoints = NULL
                         WHERE key = ?
                         """,
-                    arguments: [shard.cellDigest.description, try encoded(Needs()), row.key]
+                    arguments: [
+                        shard.cellDigest.description, try encoded(Needs(kernelClass: shard.kernelClass)), row.key,
+                    ]
                 )
                 try database.execute(sql: "DELETE FROM blob WHERE key = ?", arguments: [row.key])
             default: break

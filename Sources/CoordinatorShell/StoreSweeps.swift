@@ -78,7 +78,7 @@ extension Store {
     ///
     /// - Parameters:
     ///   - shards: in the grid's order.
-    ///   - needs: what each of them asks of a worker; nothing where it is missing.
+    ///   - needs: what each of them asks of a worker from now on; nothing where it is missing.
     ///   - folders: what the shards' digests stand for.
     public func submit(
         _ sweep: StoredSweep,
@@ -103,18 +103,23 @@ extension Store {
                 sql: "INSERT OR REPLACE INTO sweep VALUES (?, ?, ?, ?)",
                 arguments: [sweep.name, sweep.definition, sweep.launchedSeconds, try encoded(sweep.terms)]
             )
-            guard before != keys else { return .unchanged }
-            try database.execute(sql: "DELETE FROM place WHERE sweep = ?", arguments: [sweep.name])
-            for (position, (key, shard)) in zip(keys, shards).enumerated() {
-                try database.execute(
-                    sql: "INSERT OR IGNORE INTO shard (key, shard, cell, needs) VALUES (?, ?, ?, ?)",
-                    arguments: [
-                        key, try encoded(shard), shard.cellDigest.description,
-                        try encoded(needs.isEmpty ? Needs() : needs[position]),
-                    ]
-                )
-                try database.execute(sql: "INSERT INTO place VALUES (?, ?, ?)", arguments: [sweep.name, position, key])
+            let written = try (needs.isEmpty ? shards.map { _ in Needs() } : needs).map { try encoded($0) }
+            if before != keys {
+                try database.execute(sql: "DELETE FROM place WHERE sweep = ?", arguments: [sweep.name])
+                for (position, (key, shard)) in zip(keys, shards).enumerated() {
+                    try database.execute(
+                        sql: "INSERT OR IGNORE INTO shard (key, shard, cell, needs) VALUES (?, ?, ?, ?)",
+                        arguments: [key, try encoded(shard), shard.cellDigest.description, written[position]]
+                    )
+                    let place: StatementArguments = [sweep.name, position, key]
+                    try database.execute(sql: "INSERT INTO place VALUES (?, ?, ?)", arguments: place)
+                }
             }
+            for (key, needs) in zip(keys, written) {
+                let sql = "UPDATE shard SET needs = ? WHERE key = ? AND needs IS NOT ?"
+                try database.execute(sql: sql, arguments: [needs, key, needs])
+            }
+            if before == keys { return .unchanged }
             return before.isEmpty ? .new : .replaced
         }
     }

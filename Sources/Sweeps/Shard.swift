@@ -19,8 +19,18 @@ public struct Shard: Hashable, Codable, Sendable {
     public var settings: Settings
     public var seed: Int
     public var numerics: Int
+    /// OpenBLAS's kernels where the sweep chooses them: they decide bits. Else the worker's own, which the result names.
+    public var kernelClass: String?
 
-    public init(backbone: Digest, data: Digest, task: String, method: String, settings: Settings, seed: Int) throws {
+    public init(
+        backbone: Digest,
+        data: Digest,
+        task: String,
+        method: String,
+        settings: Settings,
+        seed: Int,
+        kernelClass: String? = nil
+    ) throws {
         let description = try MethodDescription.named(method)
         let deciding = Set(description.allSettings.filter(\.decidesResult).map(\.name))
         self.backbone = backbone
@@ -30,6 +40,7 @@ public struct Shard: Hashable, Codable, Sendable {
         self.settings = settings.filter { deciding.contains($0.key) }
         self.seed = seed
         self.numerics = numericsVersion
+        self.kernelClass = kernelClass
     }
 
     /// SHA-256 of the shard as canonical JSON.
@@ -41,7 +52,7 @@ public struct Shard: Hashable, Codable, Sendable {
     public var cellDigest: Digest { SHA256.hash(CanonicalJSON.object(self.parts).written) }
 
     private var parts: [String: CanonicalJSON] {
-        [
+        var parts: [String: CanonicalJSON] = [
             "schema": .integer(1),
             "backbone": .text(self.backbone.description),
             "data": .text(self.data.description),
@@ -50,6 +61,8 @@ public struct Shard: Hashable, Codable, Sendable {
             "settings": .object(self.settings.mapValues(CanonicalJSON.init)),
             "numerics": .integer(self.numerics),
         ]
+        parts["kernelClass"] = self.kernelClass.map(CanonicalJSON.text)
+        return parts
     }
 }
 
@@ -62,7 +75,8 @@ extension PlannedShard {
             task: self.cell.task,
             method: self.cell.method,
             settings: self.settings,
-            seed: self.seed
+            seed: self.seed,
+            kernelClass: self.kernelClass
         )
     }
 }
@@ -84,6 +98,7 @@ extension Shard {
                 part("data files", self.data.short, other.data.short), part("task", self.task, other.task),
                 part("method", self.method, other.method), part("seed", self.seed, other.seed),
                 part("numerics version", self.numerics, other.numerics),
+                part("kernel class", self.kernelClass ?? "any", other.kernelClass ?? "any"),
             ] + settings).compactMap { $0 }
     }
 

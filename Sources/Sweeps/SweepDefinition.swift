@@ -26,6 +26,19 @@ public struct SweepDefinition: Hashable, Sendable {
         }
     }
 
+    /// What its shards ask of a worker. Decides no result.
+    public struct Needs: Hashable, Sendable {
+        /// Every one of them must be among the worker's.
+        public var labels: Set<String>
+        /// For one shard, where that is more than the estimate.
+        public var memoryBytes: Int
+
+        public init(labels: Set<String> = [], memoryBytes: Int = 0) {
+            self.labels = labels
+            self.memoryBytes = memoryBytes
+        }
+    }
+
     public var name: String
     public var backbone: String
     public var tasks: [String]
@@ -33,6 +46,12 @@ public struct SweepDefinition: Hashable, Sendable {
     public var seeds: [Int]
     public var defaults: Settings
     public var overrides: [Override]
+    /// How it shares the workers with other sweeps; `nil` leaves that as it is, or at first at 0 and 1.
+    public var priority: Int?
+    public var weight: Int?
+    public var needs: Needs
+    /// OpenBLAS's kernels on which all its shards run, so that machines of several kinds give one set of bits.
+    public var kernelClass: String?
 
     public init(
         name: String,
@@ -41,7 +60,11 @@ public struct SweepDefinition: Hashable, Sendable {
         methods: [Method],
         seeds: [Int],
         defaults: Settings = [:],
-        overrides: [Override] = []
+        overrides: [Override] = [],
+        priority: Int? = nil,
+        weight: Int? = nil,
+        needs: Needs = Needs(),
+        kernelClass: String? = nil
     ) {
         self.name = name
         self.backbone = backbone
@@ -50,7 +73,26 @@ public struct SweepDefinition: Hashable, Sendable {
         self.seeds = seeds
         self.defaults = defaults
         self.overrides = overrides
+        self.priority = priority
+        self.weight = weight
+        self.needs = needs
+        self.kernelClass = kernelClass
     }
+
+    /// What a priority may be.
+    public static let priorities = -1000...1000
+
+    /// What a weight may be.
+    public static let weights = 1...1000
+
+    /// The most labels that a sweep may ask for.
+    public static let labelLimit = 64
+
+    /// The most memory that a shard may ask for, in GiB.
+    public static let memoryLimitGibibytes = 1 << 20
+
+    /// What ``kernelClass`` may be: OpenBLAS's names.
+    public static let kernelClasses = ["Haswell", "Zen", "SkylakeX", "Cooperlake"]
 
     /// The most shards that one sweep may have.
     public static let shardLimit = 100_000
@@ -79,6 +121,8 @@ public struct PlannedShard: Hashable, Sendable {
     public var seed: Int
     /// Every resolved setting, those included that do not decide the result.
     public var settings: Settings
+    /// See ``SweepDefinition/kernelClass``.
+    public var kernelClass: String?
 
     /// `rte/lora/3`: for people.
     public var name: String { "\(self.cell.task)/\(self.cell.label)/\(self.seed)" }
@@ -101,7 +145,9 @@ extension SweepDefinition {
                     let settings =
                         try resolved[matching] ?? self.settings(of: entry, method, overrides: matching)
                     resolved[matching] = settings
-                    planned.append(PlannedShard(cell: cell, seed: seed, settings: settings))
+                    planned.append(
+                        PlannedShard(cell: cell, seed: seed, settings: settings, kernelClass: self.kernelClass)
+                    )
                 }
             }
         }

@@ -34,7 +34,10 @@ extension SweepDefinition {
 private struct SweepFileReader {
     let file: String
 
-    private static let keys = ["sweep", "backbone", "tasks", "methods", "seeds", "defaults", "overrides"]
+    private static let keys = [
+        "sweep", "backbone", "tasks", "methods", "seeds", "defaults", "overrides", "priority", "weight", "needs",
+        "kernelClass",
+    ]
 
     mutating func read(_ yaml: String) throws(SweepFileError) -> SweepDefinition {
         guard yaml.utf8.count <= SweepDefinition.fileLimitBytes else {
@@ -56,7 +59,11 @@ private struct SweepFileReader {
             defaults: try root["defaults"].map { (node) throws(SweepFileError) in
                 try self.settings(node, of: methods.map(\.method))
             } ?? [:],
-            overrides: try self.overrides(root["overrides"], tasks: tasks, methods: methods, seeds: seeds)
+            overrides: try self.overrides(root["overrides"], tasks: tasks, methods: methods, seeds: seeds),
+            priority: try self.integer(root["priority"], "priority", in: SweepDefinition.priorities),
+            weight: try self.integer(root["weight"], "weight", in: SweepDefinition.weights),
+            needs: try self.needs(root["needs"]),
+            kernelClass: try self.kernelClass(root["kernelClass"])
         )
         try self.checkGrid(definition)
         return definition
@@ -241,6 +248,36 @@ private struct SweepFileReader {
         return overrides
     }
 
+    private func needs(_ node: Node?) throws(SweepFileError) -> SweepDefinition.Needs {
+        var needs = SweepDefinition.Needs()
+        guard let node else { return needs }
+        let members = try self.members(node, of: "needs", known: ["labels", "memory"])
+        if let labels = members["labels"] {
+            for item in try self.items(labels, "labels") {
+                let label = try self.text(item, "a label")
+                guard needs.labels.insert(label).inserted else {
+                    throw self.error(item, "label \(label) is given twice; keep one")
+                }
+            }
+            guard needs.labels.count <= SweepDefinition.labelLimit else {
+                let limit = SweepDefinition.labelLimit
+                throw self.error(labels, "labels lists \(needs.labels.count); a sweep asks for at most \(limit)")
+            }
+        }
+        if let memory = members["memory"] { needs.memoryBytes = try self.bytes(memory, "memory") }
+        return needs
+    }
+
+    private func kernelClass(_ node: Node?) throws(SweepFileError) -> String? {
+        guard let node else { return nil }
+        let name = try self.text(node, "kernelClass")
+        guard SweepDefinition.kernelClasses.contains(name) else {
+            let unknown = UnknownName(kind: "kernel class", name: name, known: SweepDefinition.kernelClasses)
+            throw self.error(node, "\(unknown)")
+        }
+        return name
+    }
+
     /// Settings that at least one of these methods has.
     private func settings(_ node: Node, of methods: [String], ignoring ignored: String? = nil) throws(SweepFileError)
         -> Settings
@@ -320,6 +357,26 @@ extension SweepFileReader {
         }
         guard node.scalar != nil else { throw self.error(node, "\(what) must be a list") }
         return [node]
+    }
+
+    private func integer(_ node: Node?, _ what: String, in range: ClosedRange<Int>) throws(SweepFileError) -> Int? {
+        guard let node else { return nil }
+        guard let value = node.int, range.contains(value) else {
+            let expected = "a whole number from \(range.lowerBound) to \(range.upperBound)"
+            throw self.error(node, "\(what) is \"\(node.scalar?.string.prefix(80) ?? "")\"; give \(expected)")
+        }
+        return value
+    }
+
+    /// `8 GiB` or `512 MiB`.
+    private func bytes(_ node: Node, _ what: String) throws(SweepFileError) -> Int {
+        let text = try self.text(node, what)
+        let units = [" GiB": 1024, " MiB": 1]
+        let limit = SweepDefinition.memoryLimitGibibytes * 1024
+        guard let (unit, factor) = units.first(where: { text.hasSuffix($0.key) }),
+            let count = Double(text.dropLast(unit.count)), count > 0, count * Double(factor) <= Double(limit)
+        else { throw self.error(node, "\(what) is \"\(text.prefix(80))\"; give a size such as 8 GiB or 512 MiB") }
+        return Int(count * Double(factor << 20))
     }
 
     private func text(_ node: Node, _ what: String) throws(SweepFileError) -> String {

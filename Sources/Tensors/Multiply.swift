@@ -1,4 +1,5 @@
 import COpenBLAS
+import CProcessor
 
 /// Which factor of a product is taken transposed.
 public enum Transposing: Sendable {
@@ -61,6 +62,24 @@ public enum BLAS {
         #else
             let instructions = "generic"
         #endif
-        return "\(version) \(String(cString: openblas_get_corename())) \(instructions)"
+        return "\(version) \(Self.kernels) \(instructions)"
+    }
+
+    /// The kernels that products run on, by OpenBLAS's name of the processor that they were written for.
+    public static var kernels: String { String(cString: openblas_get_corename()) }
+
+    /// All kernels that a process on this machine can run on: `OPENBLAS_CORETYPE` in its environment chooses.
+    ///
+    /// OpenBLAS itself does not look whether the processor has what the chosen ones need.
+    public static var possibleKernels: Set<String> {
+        var names: Set = [Self.kernels]
+        #if arch(x86_64)
+            guard String(cString: openblas_get_config()).contains("DYNAMIC_ARCH") else { return names }
+            // Both need no more than x86-64-v3, which this program needs too.
+            names.formUnion(["Haswell", "Zen"])
+            if processor_has_avx512() != 0 { names.insert("SkylakeX") }
+            if processor_has_avx512_bf16() != 0 { names.insert("Cooperlake") }
+        #endif
+        return names
     }
 }

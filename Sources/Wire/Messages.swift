@@ -121,6 +121,8 @@ public struct Hello: Hashable, Codable, Sendable {
     public var labels: [String]?
     /// What decides bits on this machine.
     public var kernelClass: String?
+    /// All of OpenBLAS's kernels that it can run.
+    public var kernels: [String]?
     /// Until this machine is taken away.
     public var secondsLeft: Int?
 
@@ -134,6 +136,7 @@ public struct Hello: Hashable, Codable, Sendable {
         holding: [Lease],
         labels: [String]? = nil,
         kernelClass: String? = nil,
+        kernels: [String]? = nil,
         secondsLeft: Int? = nil
     ) {
         self.magic = ProtocolVersion.magic
@@ -147,6 +150,7 @@ public struct Hello: Hashable, Codable, Sendable {
         self.holding = holding
         self.labels = labels
         self.kernelClass = kernelClass
+        self.kernels = kernels
         self.secondsLeft = secondsLeft
     }
 
@@ -157,11 +161,12 @@ public struct Hello: Hashable, Codable, Sendable {
             memoryBytes: self.memoryBytes,
             labels: Set(self.labels ?? []),
             kernelClass: self.kernelClass,
+            kernels: Set(self.kernels ?? []),
             secondsLeft: self.secondsLeft
         )
     }
 
-    /// The most labels that a worker may have.
+    /// The most labels that a worker may have, and the most kernels.
     public static let labelsLimit = 64
     /// The most slots or leases that a worker may name.
     public static let slotsLimit = 1024
@@ -179,6 +184,9 @@ public struct Hello: Hashable, Codable, Sendable {
         guard self.holding.count <= 2 * Self.slotsLimit else { return "the worker names \(self.holding.count) leases" }
         guard self.labels?.count ?? 0 <= Self.labelsLimit else {
             return "the worker has \(self.labels?.count ?? 0) labels; it may have \(Self.labelsLimit)"
+        }
+        guard self.kernels?.count ?? 0 <= Self.labelsLimit else {
+            return "the worker names \(self.kernels?.count ?? 0) kernels; it may name \(Self.labelsLimit)"
         }
         return nil
     }

@@ -5,6 +5,7 @@
 
 public import Coordination
 public import Digests
+internal import Sweeps
 
 /// From an operator to the coordinator.
 public enum OperatorRequest: Hashable, Sendable {
@@ -107,10 +108,10 @@ public struct SweepChange: Hashable, Codable, Sendable {
         terms.standing = self.standing ?? terms.standing
         terms.priority = self.priority ?? terms.priority
         terms.weight = self.weight ?? terms.weight
-        guard (1...1000).contains(terms.weight) else {
+        guard SweepDefinition.weights.contains(terms.weight) else {
             throw MessageError.unexpected("a weight is 1 to 1000, not \(terms.weight)")
         }
-        guard (-1000...1000).contains(terms.priority) else {
+        guard SweepDefinition.priorities.contains(terms.priority) else {
             throw MessageError.unexpected("a priority is -1000 to 1000, not \(terms.priority)")
         }
         return terms

@@ -48,6 +48,7 @@ extension WorkerService {
             holding: holding,
             labels: self.options.labels.sorted(),
             kernelClass: self.options.kernelClass,
+            kernels: self.options.kernels.sorted(),
             secondsLeft: self.options.endsAt.map { max(0, Int((($0 - ContinuousClock.now) / .seconds(1)))) }
         )
         let line = self.options.joinLine
@@ -84,7 +85,9 @@ extension WorkerService {
         guard let order = state.orders[token] else { preconditionFailure("\(token) starts unprepared") }
         let folder = self.options.folder.attempt(token)
         // Each trainer's threads are its own business; a BLAS that starts some too would take the other slots' cores.
-        let environment = ProcessInfo.processInfo.environment.merging(["OPENBLAS_NUM_THREADS": "1"]) { $1 }
+        var environment = ProcessInfo.processInfo.environment
+        environment["OPENBLAS_NUM_THREADS"] = "1"
+        if let kernels = order.shard.kernelClass { environment["OPENBLAS_CORETYPE"] = kernels }
         do {
             try folder.write(order)
             state.trainers[token] = try TrainerRun(

@@ -26,6 +26,8 @@ public struct WorkerOptions: Sendable {
     public var labels: Set<String>
     /// What decides bits on this machine.
     public var kernelClass: String?
+    /// All of OpenBLAS's kernels that it can run.
+    public var kernels: Set<String>
     /// When this machine is taken away: the worker has handed everything back by then.
     public var endsAt: ContinuousClock.Instant?
     public var limits: Worker.Limits
@@ -41,6 +43,7 @@ public struct WorkerOptions: Sendable {
         memoryBytes: Int = Int(clamping: ProcessInfo.processInfo.physicalMemory),
         labels: Set<String> = [],
         kernelClass: String? = nil,
+        kernels: Set<String> = [],
         endsAt: ContinuousClock.Instant? = nil,
         limits: Worker.Limits = Worker.Limits()
     ) {
@@ -55,6 +58,7 @@ public struct WorkerOptions: Sendable {
         self.memoryBytes = memoryBytes
         self.labels = labels
         self.kernelClass = kernelClass
+        self.kernels = kernels
         self.endsAt = endsAt
         self.limits = limits
     }

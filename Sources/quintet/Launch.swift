@@ -19,7 +19,7 @@ struct Launch: AsyncParsableCommand {
         _ = try SweepDefinition(yaml: yaml, file: self.grid)
         let lock = try self.state.folder.lock()
         let store = try Store(writing: self.state.folder.database)
-        let plan = try await SweepPlan(yaml: yaml, file: self.grid)
+        var plan = try await SweepPlan(yaml: yaml, file: self.grid)
         let submission = try plan.submit(to: store)
         try await SweepSession(
             state: self.state.folder,

@@ -26,17 +26,26 @@ extension SweepPlan {
             return try planned.shard(backbone: backbone.manifest.digest, data: folder.manifest.digest)
         }
         let needs = try planned.map { planned in
-            Needs(
-                memoryBytes: estimatedMemoryBytes(
-                    configuration,
-                    method: planned.cell.method,
-                    settings: planned.settings,
-                    outputs: try TaskDescription.named(planned.cell.task).labels.outputs
-                )
+            let estimate = estimatedMemoryBytes(
+                configuration,
+                method: planned.cell.method,
+                settings: planned.settings,
+                outputs: try TaskDescription.named(planned.cell.task).labels.outputs
+            )
+            return Needs(
+                memoryBytes: max(estimate, definition.needs.memoryBytes),
+                labels: definition.needs.labels,
+                kernelClass: planned.kernelClass
             )
         }
         let stored = [backbone] + data.sorted { $0.key < $1.key }.map(\.value)
-        self.init(sweep: sweep, shards: shards, needs: needs, folders: stored)
+        let change = SweepChange(
+            sweep: definition.name,
+            standing: .active,
+            priority: definition.priority,
+            weight: definition.weight
+        )
+        self.init(sweep: sweep, shards: shards, needs: needs, folders: stored, change: change)
     }
 }
 

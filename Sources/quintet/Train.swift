@@ -83,6 +83,13 @@ struct Train: ParsableCommand {
                     "OpenBLAS does not keep to one thread; set OPENBLAS_NUM_THREADS=1"
                 )
             }
+            if let kernels = order.shard.kernelClass, BLAS.kernels != kernels {
+                throw TrainingFailure(
+                    kind: .other,
+                    "OpenBLAS runs its \(BLAS.kernels) kernels and the shard's are \(kernels); set "
+                        + "OPENBLAS_CORETYPE=\(kernels), on a processor that has what they need"
+                )
+            }
             let environment = Environment(
                 processor: String(cString: processor_name()),
                 kernelClass: BLAS.kernelClass,

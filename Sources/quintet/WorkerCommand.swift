@@ -104,6 +104,7 @@ struct WorkerCommand: AsyncParsableCommand {
             memoryBytes: self.memory.map { $0 << 20 } ?? Int(clamping: ProcessInfo.processInfo.physicalMemory),
             labels: Set(self.labels),
             kernelClass: BLAS.kernelClass,
+            kernels: BLAS.possibleKernels,
             endsAt: self.secondsLeft.map { ContinuousClock.now + .seconds($0) }
         )
         let service = WorkerService(options, identity: identity, logger: logger)

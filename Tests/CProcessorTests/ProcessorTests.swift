@@ -14,6 +14,15 @@ import Testing
         #expect(missing.sorted() == expected.sorted())
     }
 
+    @Test(.enabled(if: Self.flags != nil, "only x86 Linux lists its features in /proc/cpuinfo"))
+    func `AVX-512 is there where the kernel lists it`() throws {
+        let flags = try #require(Self.flags)
+        let skylake: Set = ["avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"]
+        #expect((processor_has_avx512() != 0) == skylake.isSubset(of: flags))
+        let cooperLake = skylake.union(["avx512_vnni", "avx512_bf16"])
+        #expect((processor_has_avx512_bf16() != 0) == cooperLake.isSubset(of: flags))
+    }
+
     @Test func `the answer is the same when asked again`() {
         let first = String(cString: processor_missing_features())
         #expect(String(cString: processor_missing_features()) == first)

@@ -133,6 +133,42 @@ import Testing
         coordinator.checkInvariants()
     }
 
+    @Test func `a shard of chosen kernels goes only to workers that can run them, and goes on on any of these`() throws
+    {
+        var coordinator = Coordinator(epoch: 1)
+        let needs = Needs(kernelClass: "Haswell")
+        _ = coordinator.handle(.submitted(SweepTerms(name: "one"), self.shards(0..<1, needs: needs)), at: at(0))
+        let other = Capacity(slots: 1, kernelClass: "Haswell on another library")
+        #expect(coordinator.handle(.workerJoined("a", other, holding: []), at: at(0)).grants.isEmpty)
+        #expect(coordinator.explain(shardKey(0), at: at(0))?.last == "worker a cannot run the Haswell kernels")
+        let newer = Capacity(slots: 1, kernelClass: "Cooperlake", kernels: ["Cooperlake", "Haswell"])
+        let lease = try #require(coordinator.handle(.workerJoined("b", newer, holding: []), at: at(0)).grants.first)
+        _ = coordinator.handle(.checkpointed("b", lease, checkpoint(.last, step: 4, of: lease.key)), at: at(1))
+        #expect(coordinator.checkpoints(of: lease.key)?.kernelClass == "Haswell")
+        let own = Capacity(slots: 1, kernelClass: "Haswell", kernels: ["Haswell"])
+        _ = coordinator.handle(.workerJoined("c", own, holding: []), at: at(1))
+        _ = coordinator.handle(.workerDraining("b"), at: at(2))
+        #expect(coordinator.handle(.handedBack("b", lease), at: at(2)).grants.map(\.key) == [lease.key])
+        coordinator.checkInvariants()
+    }
+
+    @Test func `of what grids ask for a shard the last holds`() throws {
+        var coordinator = Coordinator(epoch: 1)
+        let terms = SweepTerms(name: "one")
+        let large = Needs(memoryBytes: 3 << 30)
+        _ = coordinator.handle(.submitted(terms, self.shards(0..<3, needs: large)), at: at(0))
+        let capacity = Capacity(slots: 3, memoryBytes: 5 << 30)
+        #expect(coordinator.handle(.workerJoined("a", capacity, holding: []), at: at(0)).grants.count == 1)
+        let smaller = Needs(memoryBytes: 2 << 30)
+        let more = coordinator.handle(.submitted(terms, self.shards(0..<3, needs: smaller)), at: at(1))
+        #expect(more.grants.map(\.key) == [shardKey(1)])
+        coordinator.checkInvariants()
+        let labelled = Needs(memoryBytes: 1, labels: ["x"])
+        #expect(coordinator.handle(.submitted(terms, self.shards(0..<3, needs: labelled)), at: at(2)).grants.isEmpty)
+        #expect(coordinator.running.count == 2)
+        coordinator.checkInvariants()
+    }
+
     @Test func `a shard goes on where the kernels are those it began with`() throws {
         var coordinator = Coordinator(epoch: 1)
         _ = coordinator.handle(.submitted(SweepTerms(name: "one"), self.shards(0..<1)), at: at(0))

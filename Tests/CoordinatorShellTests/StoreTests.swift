@@ -73,6 +73,28 @@ func testCheckpoint(_ kind: TrainerEvent.Checkpointed.Kind, _ step: Int) -> Trai
         }
     }
 
+    /// Goal: submitting a grid again undoes no person's decision that the grid does not speak of.
+    @Test func `a grid's terms hold at each submission, and what it leaves open stays`() throws {
+        let state = try TestState()
+        let (store, sweep, shards) = try self.opened(state)
+        func submit(priority: Int? = nil, weight: Int? = nil) throws -> SweepTerms {
+            let change = SweepChange(sweep: "test", standing: .active, priority: priority, weight: weight)
+            let needs = shards.map { _ in Needs(memoryBytes: 7, labels: ["x"], kernelClass: "Haswell") }
+            var plan = SweepPlan(sweep: sweep, shards: shards, needs: needs, folders: [], change: change)
+            #expect(try plan.submit(to: store) == .unchanged)
+            #expect(try store.sweep(named: "test").terms == plan.sweep.terms)
+            return plan.sweep.terms
+        }
+        #expect(try store.knownShards(of: "test").allSatisfy { $0.needs == Needs() })
+        try store.apply([.sweep(SweepTerms(name: "test", priority: 5, weight: 6, standing: .paused))])
+        #expect(try submit() == SweepTerms(name: "test", priority: 5, weight: 6))
+        #expect(try submit(weight: 2) == SweepTerms(name: "test", priority: 5, weight: 2))
+        #expect(try submit(priority: 0) == SweepTerms(name: "test", priority: 0, weight: 2))
+        #expect(throws: StoreError.self) { try submit(weight: 0) }
+        // Needs are the last grid's.
+        #expect(try store.knownShards(of: "test").allSatisfy { $0.needs.kernelClass == "Haswell" })
+    }
+
     @Test func `what was given up is retried without a coordinator, too`() async throws {
         let state = try TestState()
         do {

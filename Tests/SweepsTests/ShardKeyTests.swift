@@ -88,6 +88,24 @@ import Testing
         #expect(Set(first).count == 5)
     }
 
+    /// Goal: where and when a shard runs decides nothing; the kernels decide bits, so a sweep that chooses them has
+    /// results of its own.
+    @Test func `of what a grid asks of the workers only the kernel class is part of the key`() throws {
+        func keys(_ asks: String) throws -> [ShardKey] {
+            let yaml = "sweep: a\nbackbone: b\ntasks: rte\nmethods: full\n\(asks)"
+            return try SweepDefinition(yaml: yaml, file: "g.yaml").shards().map { planned in
+                try planned.shard(backbone: SHA256.hash("b"), data: SHA256.hash("d")).key
+            }
+        }
+        let plain = try keys("")
+        #expect(try keys("priority: 3\nweight: 2\nneeds: {labels: x, memory: 1 GiB}") == plain)
+        let pinned = try (keys("kernelClass: Haswell"), keys("kernelClass: Zen"))
+        #expect(Set(plain + pinned.0 + pinned.1).count == 15)
+        var shard = self.shard
+        shard.kernelClass = "Haswell"
+        #expect(shard.differences(from: self.shard) == ["kernel class: any → Haswell"])
+    }
+
     /// Goal: a shard that travelled has the key that it had. Method: through JSON, where 16.0 may come back as 16.
     @Test func `a shard keeps its key through JSON`() throws {
         let copy = try JSONDecoder().decode(Shard.self, from: JSONEncoder().encode(self.shard))

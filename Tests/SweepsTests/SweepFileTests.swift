@@ -46,6 +46,19 @@ import Testing
         #expect(sweep.seeds == [0, 1, 2, 3, 4])
     }
 
+    @Test func `a grid may say what its shards need and how it shares the workers`() throws {
+        let plain = try grid("tasks: rte\nmethods: full")
+        #expect(plain.priority == nil && plain.weight == nil && plain.kernelClass == nil)
+        #expect(plain.needs == SweepDefinition.Needs())
+        let sweep = try grid(
+            "tasks: rte\nmethods: full\npriority: -2\nweight: 3\nkernelClass: Haswell\n"
+                + "needs: {labels: [lab, fast], memory: 1.5 GiB}"
+        )
+        #expect(sweep.priority == -2 && sweep.weight == 3 && sweep.kernelClass == "Haswell")
+        #expect(sweep.needs == SweepDefinition.Needs(labels: ["lab", "fast"], memoryBytes: 3 << 29))
+        #expect(try grid("tasks: rte\nmethods: full\nneeds: {memory: 512 MiB}").needs.memoryBytes == 512 << 20)
+    }
+
     @Test(arguments: [("3", [0, 1, 2]), ("[7, 3, 4294967295]", [7, 3, 4_294_967_295]), ("[0]", [0]), ("1", [0])])
     func `seeds are a number or a list`(written: String, seeds: [Int]) throws {
         #expect(try grid("tasks: rte\nmethods: full\nseeds: \(written)").seeds == seeds)
@@ -76,7 +89,7 @@ import Testing
         (
             "epochs: 3\ntasks: rte\nmethods: full",
             "g.yaml:3:1: unknown key of a grid \"epochs\"; known: sweep, backbone, tasks, methods, seeds, defaults, "
-                + "overrides; a hyperparameter belongs under defaults"
+                + "overrides, priority, weight, needs, kernelClass; a hyperparameter belongs under defaults"
         ),
         ("methods: full", "g.yaml: tasks is missing; add \"tasks: …\""),
         ("tasks: [cola, rta]\nmethods: full", "g.yaml:3:15: unknown task \"rta\"; did you mean \"rte\"?"),
@@ -162,6 +175,29 @@ import Testing
         (
             "tasks: rte\nmethods: full\nseeds: 2\noverrides:\n  - match: {seed: 20}\n    set: {epochs: 1}",
             "g.yaml:7:19: unknown seed of this sweep \"20\"; did you mean \"0\"?"
+        ),
+        (
+            "tasks: rte\nmethods: full\npriority: high",
+            "g.yaml:5:11: priority is \"high\"; give a whole number from -1000 to 1000"
+        ),
+        ("tasks: rte\nmethods: full\nweight: 0", "g.yaml:5:9: weight is \"0\"; give a whole number from 1 to 1000"),
+        ("tasks: rte\nmethods: full\nneeds: 8 GiB", "g.yaml:5:8: needs must be names with values, such as {epochs: 3}"),
+        (
+            "tasks: rte\nmethods: full\nneeds: {lables: gpu}",
+            "g.yaml:5:9: unknown key of needs \"lables\"; did you mean \"labels\"?"
+        ),
+        ("tasks: rte\nmethods: full\nneeds: {labels: [a, a]}", "g.yaml:5:21: label a is given twice; keep one"),
+        (
+            "tasks: rte\nmethods: full\nneeds: {memory: 8 GB}",
+            "g.yaml:5:17: memory is \"8 GB\"; give a size such as 8 GiB or 512 MiB"
+        ),
+        (
+            "tasks: rte\nmethods: full\nneeds: {memory: -1 GiB}",
+            "g.yaml:5:17: memory is \"-1 GiB\"; give a size such as 8 GiB or 512 MiB"
+        ),
+        (
+            "tasks: rte\nmethods: full\nkernelClass: haswel",
+            "g.yaml:5:14: unknown kernel class \"haswel\"; did you mean \"Haswell\"?"
         ),
         ("tasks: rte\nmethods: full\ntasks: cola", "g.yaml:3:1: tasks is given twice; keep one"),
         ("tasks: [rte\nmethods: full", "g.yaml:4:8: not YAML: did not find expected ',' or ']'"),

@@ -29,6 +29,21 @@ import Testing
         .hello(
             Hello(version: "1", host: "h", slots: 2, threads: 1, cores: 4, memoryBytes: 1 << 40, holding: [Self.lease])
         ),
+        .hello(
+            Hello(
+                version: "1",
+                host: "h",
+                slots: 2,
+                threads: 1,
+                cores: 4,
+                memoryBytes: 1,
+                holding: [],
+                labels: ["l"],
+                kernelClass: "k",
+                kernels: ["k"],
+                secondsLeft: 1
+            )
+        ),
         .heartbeat(holding: [Self.lease]), .heartbeat(holding: []),
         .progress(
             Self.lease,

@@ -8,6 +8,12 @@
 /// nothing is missing, and on every other architecture. The text lives as long as the process.
 const char *processor_missing_features(void);
 
+/// Whether processor and operating system have AVX-512 as Skylake servers have it (F, CD, BW, DQ, VL).
+int processor_has_avx512(void);
+
+/// Whether they have it as Cooper Lake has it: VNNI and bfloat16 besides.
+int processor_has_avx512_bf16(void);
+
 /// The processor's own name, such as "AMD EPYC 9354 32-Core Processor", or the architecture's where it has none.
 /// The text lives as long as the process.
 const char *processor_name(void);
