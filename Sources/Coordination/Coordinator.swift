@@ -36,6 +36,8 @@ public struct Coordinator: Sendable {
         /// A result's best checkpoint, where it has one, is stored and verified.
         case reported(WorkerName, Lease, Outcome)
         case handedBack(WorkerName, Lease)
+        /// What checkpoints may still take, as the shell has just found it.
+        case roomMeasured(Room)
         /// No more grants; what runs is handed back.
         case drainRequested
         case timeAdvanced
@@ -62,6 +64,10 @@ public struct Coordinator: Sendable {
         case suspended(WorkerName, seconds: Int, reason: String)
         /// Every worker that is there is suspended, one of them for this reason.
         case stalled(reason: String)
+        /// Shards wait that workers could take, because their checkpoints would not fit.
+        ///
+        /// - Parameter isStalled: whether nothing runs any more, either.
+        case outOfRoom(reason: String, isStalled: Bool)
         /// Every shard of this sweep is done or given up.
         case sweepEnded(String)
         /// Every shard of every sweep that is not cancelled is done or given up.
@@ -157,6 +163,8 @@ public struct Coordinator: Sendable {
         public var twinDoneShare = 0.6
         /// No shard is late before this.
         public var twinSeconds = 60
+        /// How long until room is looked for again where it is short.
+        public var roomSeconds = 1
 
         public init() {}
     }
@@ -225,6 +233,11 @@ public struct Coordinator: Sendable {
     var cells: [Digest: Cell] = [:]
     var isDraining = false
     var isStallTold = false
+    /// Without bound until it is measured.
+    var room: Room?
+    var shortage: Shortage?
+    /// What was said of it last.
+    var toldShortage: Shortage?
     var announced: Directive?
     /// Where back-off takes its jitter from.
     var jitter: SplitMix64
@@ -259,6 +272,7 @@ public struct Coordinator: Sendable {
             directives += self.fail(worker, lease, failure, at: now)
         case .handedBack(let worker, let lease): directives += self.takeBack(worker, lease)
         case .drainRequested: directives += self.drain()
+        case .roomMeasured(let room): self.room = room
         // To look at every lease with every event would cost more than all else.
         case .timeAdvanced: self.checkQuickInvariants()
         }
@@ -266,6 +280,7 @@ public struct Coordinator: Sendable {
         directives += self.grantQueued(at: now)
         directives += self.grantTwins(at: now)
         directives += self.announceStall(at: now)
+        if case .roomMeasured = event { directives += self.announceShortage() }
         directives += self.announceEnd()
         if let wake = self.earliestDeadline(after: now) { directives.append(.wake(at: wake)) }
         return directives

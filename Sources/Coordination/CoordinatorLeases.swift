@@ -116,6 +116,7 @@ extension Coordinator {
             // What is over already has had its effect.
             self.isDraining ? nil : self.earliestLateTime(after: now),
             self.members.keys.compactMap { self.records[$0]?.suspendedUntil }.filter { $0 > now }.min(),
+            self.shortage.map { _ in now + self.limits.roomSeconds },
         ].compactMap { $0 }.min()
     }
 }
@@ -128,7 +129,9 @@ extension Coordinator.Event {
             .progressed(let worker, _, _), .checkpointed(let worker, _, _), .reported(let worker, _, _),
             .handedBack(let worker, _):
             worker
-        case .submitted, .sweepChanged, .retryRequested, .workerLost, .workerBanned, .drainRequested, .timeAdvanced: nil
+        case .submitted, .sweepChanged, .retryRequested, .workerLost, .workerBanned, .drainRequested, .roomMeasured,
+            .timeAdvanced:
+            nil
         }
     }
 }

@@ -40,13 +40,17 @@ extension Coordinator {
             self.delayed[position] = nil
             self.enqueue(self.order[position], notBefore: nil)
         }
-        guard !self.isDraining else { return [] }
+        self.shortage = nil
+        // Mostly nothing waits: to look at all members and leases for every event would cost more than all else.
+        guard !self.isDraining, self.isAnythingWaiting else { return [] }
         var directives: [Directive] = []
         var setAside: [ShardKey] = []
-        while let (key, worker) = self.nextMatch(&setAside, at: now) {
+        var roomLeft = self.roomLeft
+        while let (key, worker) = self.nextMatch(&setAside, room: roomLeft, at: now) {
             guard let entry = self.shards[key], let sweep = entry.sweeps.first(where: { self.isActive($0) }) else {
                 preconditionFailure("\(key) is queued but nobody's")
             }
+            roomLeft -= entry.demand.checkpointBytes
             let lease = self.newLease(of: key, entry, to: worker, for: sweep, at: now)
             directives.append(.record(.granted(lease, to: worker)))
             directives.append(.grant(lease, to: worker, from: entry.checkpoints))
@@ -73,13 +77,15 @@ extension Coordinator {
     /// The next shard in turn that a worker can take, out of its queues, and the worker.
     ///
     /// - Parameter setAside: takes shards that should wait for a worker on which they have not failed.
-    private mutating func nextMatch(_ setAside: inout [ShardKey], at now: Instant) -> (ShardKey, WorkerName)? {
-        // Mostly nothing waits: to look at all members for every event would cost more than all else.
-        guard self.isAnythingWaiting else { return nil }
+    private mutating func nextMatch(
+        _ setAside: inout [ShardKey],
+        room: Int,
+        at now: Instant
+    ) -> (ShardKey, WorkerName)? {
         let free = self.members.filter { self.isFree($0.key, $0.value, at: now) }
         guard !free.isEmpty else { return nil }
         for sweep in self.turns {
-            while let position = self.firstFitting(sweep, free) {
+            while let position = self.firstFitting(sweep, free, room: room) {
                 let key = self.order[position]
                 guard let entry = self.shards[key] else { preconditionFailure("\(key) is queued but unknown") }
                 self.dequeue(key)
@@ -90,12 +96,20 @@ extension Coordinator {
         return nil
     }
 
-    /// Of the sweep's waiting shards the first that any of these workers has room for.
-    private func firstFitting(_ sweep: Int, _ free: [WorkerName: Member]) -> Int? {
-        self.sweeps[sweep].waiting.compactMap { needs, queue in
-            guard let lowest = queue.lowest, free.values.contains(where: { $0.fits(needs) }) else { return nil }
-            return lowest
-        }.min()
+    /// Of the sweep's waiting shards the first that any of these workers has room for, and the coordinator, too. Notes
+    /// where that alone is short.
+    private mutating func firstFitting(_ sweep: Int, _ free: [WorkerName: Member], room: Int) -> Int? {
+        var first: Int?
+        for (demand, queue) in self.sweeps[sweep].waiting {
+            guard let lowest = queue.lowest, free.values.contains(where: { $0.fits(demand.needs) }) else { continue }
+            let bytes = demand.checkpointBytes
+            if bytes <= room {
+                first = min(lowest, first ?? lowest)
+            } else {
+                self.shortage = Shortage(bytes: min(bytes, self.shortage?.bytes ?? bytes), isStalled: false)
+            }
+        }
+        return first
     }
 
     /// Whether a worker may be given something.

@@ -166,6 +166,9 @@ extension Coordinator {
     /// What is kept of a shard's attempts; `nil` for an unknown one.
     public func checkpoints(of key: ShardKey) -> Checkpoints? { self.shards[key]?.checkpoints }
 
+    /// What a shard asks of a worker; `nil` for an unknown one.
+    public func needs(of key: ShardKey) -> Needs? { self.shards[key]?.needs }
+
     /// All live leases, oldest first.
     public var running: [RunningAttempt] {
         self.leases.sorted { $0.key < $1.key }.map { token, lease in

@@ -1,10 +1,10 @@
 internal import Sweeps
 
 extension Coordinator {
-    /// A sweep and those of its shards that wait, by what they need: one look at each need finds whom to serve.
+    /// A sweep and those of its shards that wait, by what they ask for: one look at each demand finds whom to serve.
     struct Sweep: Sendable {
         var terms: SweepTerms
-        var waiting: [Needs: PositionQueue] = [:]
+        var waiting: [Demand: PositionQueue] = [:]
         var running = 0
         var unfinished = 0
         var isEndTold = false
@@ -35,7 +35,7 @@ extension Coordinator {
     private mutating func drop(from place: Int, allBut kept: Set<ShardKey>) -> [Directive] {
         let dropped = self.shards.filter { $0.value.sweeps.contains(place) && !kept.contains($0.key) }
         for (key, entry) in dropped {
-            if case .queued(nil) = entry.state { self.sweeps[place].waiting[entry.needs]?.remove(entry.position) }
+            if case .queued(nil) = entry.state { self.sweeps[place].waiting[entry.demand]?.remove(entry.position) }
             if !entry.state.isOver { self.sweeps[place].unfinished -= 1 }
             self.shards[key]?.sweeps.removeAll { $0 == place }
         }
@@ -99,7 +99,7 @@ extension Coordinator {
         self.shards[key] = entry
         if !entry.state.isOver { self.sweeps[place].unfinished += 1 }
         if case .queued(nil) = entry.state {
-            self.sweeps[place].waiting[entry.needs, default: PositionQueue()].insert(entry.position)
+            self.sweeps[place].waiting[entry.demand, default: PositionQueue()].insert(entry.position)
         }
     }
 
@@ -162,7 +162,7 @@ extension Coordinator {
             self.delayed[entry.position] = notBefore
         } else {
             for sweep in entry.sweeps {
-                self.sweeps[sweep].waiting[entry.needs, default: PositionQueue()].insert(entry.position)
+                self.sweeps[sweep].waiting[entry.demand, default: PositionQueue()].insert(entry.position)
             }
         }
     }
@@ -173,7 +173,7 @@ extension Coordinator {
             preconditionFailure("\(key) is not queued")
         }
         guard self.delayed.removeValue(forKey: entry.position) == nil else { return }
-        for sweep in entry.sweeps { self.sweeps[sweep].waiting[entry.needs]?.remove(entry.position) }
+        for sweep in entry.sweeps { self.sweeps[sweep].waiting[entry.demand]?.remove(entry.position) }
     }
 
     /// One shard fewer to go for each of its sweeps.

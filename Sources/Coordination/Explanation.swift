@@ -41,6 +41,8 @@ extension Coordinator {
             return entry.sweeps.map { "sweep \(self.sweeps[$0].terms.name) is \(self.sweeps[$0].terms.standing)" }
         }
         if self.members.isEmpty { return ["no worker is connected"] }
+        let bytes = entry.demand.checkpointBytes
+        if bytes > self.roomLeft { return ["there is no room for it: \(self.reason(for: bytes))"] }
         return self.members.sorted { $0.key < $1.key }.map { worker, member in
             "worker \(worker) \(self.obstacle(worker, member, for: entry, at: now))"
         }

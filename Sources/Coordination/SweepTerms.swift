@@ -31,11 +31,19 @@ public struct Needs: Hashable, Codable, Sendable {
     public var labels: Set<String>
     /// OpenBLAS's kernels that the worker must be able to run, where only some will do.
     public var kernelClass: String?
+    /// The most that one of its checkpoints takes on a disk, where that is known.
+    public var checkpointBytes: Int?
 
-    public init(memoryBytes: Int = 0, labels: Set<String> = [], kernelClass: String? = nil) {
+    public init(
+        memoryBytes: Int = 0,
+        labels: Set<String> = [],
+        kernelClass: String? = nil,
+        checkpointBytes: Int? = nil
+    ) {
         self.memoryBytes = memoryBytes
         self.labels = labels
         self.kernelClass = kernelClass
+        self.checkpointBytes = checkpointBytes
     }
 }
 

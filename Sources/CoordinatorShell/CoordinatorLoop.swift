@@ -36,6 +36,8 @@ final class CoordinatorLoop: Sendable {
         /// What this turn has to say to each worker.
         var outbox: [WorkerName: [CoordinatorMessage]] = [:]
         var wakeAt: Instant?
+        /// When room was last looked for.
+        var measuredAt: Instant?
         /// Entries that may wait for the next transaction, and until when.
         var lazyEntries: [Coordinator.JournalEntry] = []
         var lazyDeadline: Instant?
@@ -46,7 +48,8 @@ final class CoordinatorLoop: Sendable {
     }
 
     private let store: Store
-    private let blobs: BlobStore
+    private let disk: CheckpointDisk
+    private var blobs: BlobStore { self.disk.blobs }
     /// Whether workers are let go once every sweep is over.
     private let dismissesAtEnd: Bool
     private let notify: @Sendable (CoordinatorNotice) -> Void
@@ -57,15 +60,17 @@ final class CoordinatorLoop: Sendable {
 
     /// How long an entry that need not be durable at once may wait.
     private static let lazySeconds = 1
+    /// How long the room that was found is relied on.
+    private static let roomMilliseconds: Int64 = 1000
 
     init(
         store: Store,
-        blobs: BlobStore,
+        disk: CheckpointDisk,
         dismissesAtEnd: Bool,
         notify: @escaping @Sendable (CoordinatorNotice) -> Void
     ) {
         self.store = store
-        self.blobs = blobs
+        self.disk = disk
         self.dismissesAtEnd = dismissesAtEnd
         self.notify = notify
     }
@@ -126,6 +131,10 @@ final class CoordinatorLoop: Sendable {
         let now = self.now
         var isLast = false
         var directives: [Coordinator.Directive] = []
+        if now.milliseconds - (state.measuredAt?.milliseconds ?? .min / 2) >= Self.roomMilliseconds {
+            state.measuredAt = now
+            directives += state.coordinator.handle(.roomMeasured(self.disk.room()), at: now)
+        }
         for case .ban(let worker, let answer) in inputs { directives += self.ban(worker, answer, at: now, &state) }
         for input in inputs {
             switch input {
@@ -265,7 +274,8 @@ final class CoordinatorLoop: Sendable {
                 name: Self.name(lease.key, state),
                 shard: shard,
                 checkpointSeconds: state.checkpointSeconds[lease.key] ?? 60,
-                last: checkpoints.last
+                last: checkpoints.last,
+                checkpointBytes: state.coordinator.needs(of: lease.key)?.checkpointBytes
             )
             self.say(.grant(grant), to: worker, &state)
         case .revoke(let lease, let worker): self.say(.revoke(lease), to: worker, &state)
@@ -282,6 +292,7 @@ final class CoordinatorLoop: Sendable {
         case .suspended(let worker, let seconds, let reason):
             self.notify(.suspended(worker, seconds: seconds, reason: reason))
         case .stalled(let reason): self.notify(.stalled(reason))
+        case .outOfRoom(let reason, let isStalled): self.notify(.outOfRoom(reason, isStalled: isStalled))
         case .sweepEnded(let sweep): self.notify(.sweepEnded(sweep))
         case .ended where !self.dismissesAtEnd: self.notify(.ended)
         case .ended:

@@ -21,6 +21,8 @@ public enum CoordinatorNotice: Hashable, Sendable {
     case suspended(WorkerName, seconds: Int, reason: String)
     /// Every worker that is there is suspended, one of them for this reason.
     case stalled(String)
+    /// Shards wait because their checkpoints would not fit; whether nothing runs any more, either.
+    case outOfRoom(String, isStalled: Bool)
     /// A shard has run twice, on these workers; where the results differ, in what.
     case ranTwice(String, on: [WorkerName], difference: String?)
     /// Every shard of this sweep is done or given up.
@@ -54,7 +56,8 @@ public struct CoordinatorSnapshot: Hashable, Sendable {
 /// A coordinator at work: its port, its store, its blobs.
 public final class CoordinatorService: Sendable {
     let store: Store
-    private let blobs: BlobStore
+    private let checkpoints: CheckpointDisk
+    private var blobs: BlobStore { self.checkpoints.blobs }
     let loop: CoordinatorLoop
     private let state: StateFolder
     private let policy: EnrolmentPolicy
@@ -81,6 +84,7 @@ public final class CoordinatorService: Sendable {
     ///   - state: locked by the caller.
     ///   - sweeps: those of the store that are to go on.
     ///   - dismissesWorkers: whether workers are let go once every sweep is over.
+    ///   - diskBytes: the most that checkpoints may take; without it, what the disk has.
     ///   - plan: makes a sweep of a grid that an operator submits; without it none is taken.
     /// - Throws: ``StoreError``, `StorageError`, `CertificateError` in one clear line.
     public init(
@@ -89,6 +93,7 @@ public final class CoordinatorService: Sendable {
         authority: CertificateAuthority,
         sweeps: [StoredSweep],
         dismissesWorkers: Bool = true,
+        diskBytes: Int? = nil,
         version: String,
         logger: Logger,
         limits: Coordinator.Limits = Coordinator.Limits(),
@@ -102,13 +107,14 @@ public final class CoordinatorService: Sendable {
         self.authority = authority
         self.logger = logger
         self.version = version
-        self.blobs = try BlobStore(folder: state.blobs)
-        try self.blobs.removeAll(except: try store.referredBlobs())
+        let blobs = try BlobStore(folder: state.blobs, countsBytes: diskBytes != nil)
+        self.checkpoints = CheckpointDisk(blobs: blobs, quotaBytes: diskBytes)
+        try blobs.removeAll(except: try store.referredBlobs())
         let (notices, continuation) = AsyncStream<CoordinatorNotice>.makeStream()
         self.notices = notices
         self.loop = CoordinatorLoop(
             store: store,
-            blobs: self.blobs,
+            disk: self.checkpoints,
             dismissesAtEnd: dismissesWorkers
         ) { continuation.yield($0) }
         let epoch = try store.beginEpoch()
@@ -288,15 +294,28 @@ extension CoordinatorService {
         guard await self.loop.ask({ coordinator, _ in coordinator.wantsBlobs(of: offer.lease) }) == true else {
             return .uploadRefused(offer.digest, reason: "its shard has a result")
         }
-        return await self.onDisk { [blobs = self.blobs] in
-            blobs.contains(offer.digest)
-                ? .stored(offer.digest) : .sendFrom(offer.digest, offset: blobs.receivedBytes(of: offer.digest))
+        return await self.onDisk { [checkpoints = self.checkpoints] in
+            let (blobs, digest) = (checkpoints.blobs, offer.digest)
+            if blobs.contains(digest) { return .stored(digest) }
+            let received = blobs.receivedBytes(of: digest)
+            return self.refusal(of: digest, offer.bytes - received) ?? .sendFrom(digest, offset: received)
         }
+    }
+
+    /// A blob that does not fit is not begun, or not gone on with; its shard can do without.
+    private func refusal(of digest: Digest, _ bytes: Int) -> CoordinatorMessage? {
+        let room = self.checkpoints.room()
+        guard bytes > room.bytes else { return nil }
+        self.blobs.remove(digest)
+        let reason = "there is no room for its \(bytes >> 10) KiB: \(room.bound)"
+        self.logger.notice("checkpoint \(digest.short) is refused: \(reason)")
+        return .uploadRefused(digest, reason: reason)
     }
 
     /// A blob that cannot be stored is refused and no more: its shard can do without.
     private func store(_ chunk: BlobChunk) async -> CoordinatorMessage {
         await self.onDisk { [blobs = self.blobs, logger = self.logger] in
+            if let refusal = self.refusal(of: chunk.digest, chunk.bytes.count) { return refusal }
             do {
                 return try blobs.add(chunk).map { .sendFrom(chunk.digest, offset: $0) } ?? .stored(chunk.digest)
             } catch {

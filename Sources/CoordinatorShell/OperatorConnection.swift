@@ -52,6 +52,7 @@ extension CoordinatorService {
             case .change(let change): try self.change(change)
             case .retry(let sweep): return .text(["\(try self.retry(sweep)) shards are tried again"])
             case .explain(let name): return try await self.explain(name)
+            case .obstacles: return .text(await self.loop.ask { coordinator, _ in coordinator.obstacles() } ?? [])
             }
             return .done
         } catch {

@@ -161,6 +161,14 @@ public enum DurableFile {
         guard fsync(descriptor) == 0 else { throw StorageError("write", path) }
     }
 
+    /// What the disk of a file or folder has left for this user; `nil` where the system does not say.
+    public static func freeBytes(at path: String) -> Int? {
+        var status = statvfs()
+        guard statvfs(path, &status) == 0 else { return nil }
+        let (bytes, isTooMuch) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
+        return isTooMuch ? .max : Int(clamping: bytes)
+    }
+
     public static func parent(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])

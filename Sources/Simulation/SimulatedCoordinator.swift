@@ -247,7 +247,7 @@ extension SimulatedCluster {
             self.seen.insert(.ranTwice)
             if result != SimulatedSweep.result(of: result.key) { self.fail("\(result.key.short) gave other bits") }
         case .suspended: self.seen.insert(.suspended)
-        case .stalled, .sweepEnded: break
+        case .stalled, .outOfRoom, .sweepEnded: break
         case .ended:
             self.process?.isEnded = true
             for worker in process.links.keys.sorted() { self.sendDown(.dismissed, to: worker) }

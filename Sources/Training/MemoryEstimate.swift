@@ -13,10 +13,7 @@ public func estimatedMemoryBytes(
     settings: Settings,
     outputs: Int
 ) -> Int {
-    let method = fineTuningMethod(method, settings: settings)
-    let declarations =
-        configuration.declarations(trains: method.trains) + method.declarations(configuration)
-        + configuration.headDeclarations(outputs: outputs, poolerInFile: true, isTrainable: true)
+    let declarations = declarations(configuration, method: method, settings: settings, outputs: outputs)
     let all = declarations.reduce(0) { $0 + $1.count }
     let trainable = declarations.filter(\.isTrainable).reduce(0) { $0 + $1.count }
     let resolved = ResolvedSettings(settings)
@@ -28,6 +25,32 @@ public func estimatedMemoryBytes(
     let scratch = 10 * configuration.hidden + configuration.intermediate
     let floats = all + 4 * trainable + tokens * (configuration.layers * kept + scratch)
     return programBytes + MemoryLayout<Float>.stride * floats
+}
+
+/// What one checkpoint of a shard takes on a disk at most: it is compressed besides.
+public func estimatedCheckpointBytes(
+    _ configuration: EncoderConfiguration,
+    method: String,
+    settings: Settings,
+    outputs: Int
+) -> Int {
+    let trainable = declarations(configuration, method: method, settings: settings, outputs: outputs)
+        .filter(\.isTrainable)
+    // Value, two moments and best value; names and shapes; where the run stands.
+    let header = 4 * trainable.count * 200 + (64 << 10)
+    return 4 * MemoryLayout<Float>.stride * trainable.reduce(0) { $0 + $1.count } + header
+}
+
+/// All parameters of a shard's network.
+private func declarations(
+    _ configuration: EncoderConfiguration,
+    method: String,
+    settings: Settings,
+    outputs: Int
+) -> [ParameterDeclaration] {
+    let method = fineTuningMethod(method, settings: settings)
+    return configuration.declarations(trains: method.trains) + method.declarations(configuration)
+        + configuration.headDeclarations(outputs: outputs, poolerInFile: true, isTrainable: true)
 }
 
 /// Of the program itself, its libraries' buffers and the task's examples.

@@ -1,5 +1,6 @@
 public import Digests
 public import Files
+internal import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -15,13 +16,28 @@ public struct BlobStore: Sendable {
     public let folder: String
     /// The largest blob that is taken.
     public let blobBytesLimit: Int
+    private let used: ByteCount?
 
-    /// - Throws: ``StorageError`` where the folder cannot be made.
-    public init(folder: String, blobBytesLimit: Int = 16 << 30) throws(StorageError) {
+    private final class ByteCount: Sendable {
+        let bytes = Atomic(0)
+
+        func add(_ bytes: Int) { self.bytes.add(bytes, ordering: .relaxed) }
+    }
+
+    /// - Parameter countsBytes: whether ``usedBytes`` is kept.
+    /// - Throws: ``StorageError`` where the folder cannot be made or read.
+    public init(folder: String, blobBytesLimit: Int = 16 << 30, countsBytes: Bool = false) throws(StorageError) {
         self.folder = folder
         self.blobBytesLimit = blobBytesLimit
+        self.used = countsBytes ? ByteCount() : nil
         try DurableFile.makeFolder("\(folder)/partial")
+        guard countsBytes else { return }
+        for digest in try self.all() { self.used?.add(Self.bytes(of: self.path(of: digest))) }
+        for digest in try Self.digests(in: "\(folder)/partial") { self.used?.add(self.receivedBytes(of: digest)) }
     }
+
+    /// What all blobs take, those on their way included; `nil` where they are not counted.
+    public var usedBytes: Int? { self.used?.bytes.load(ordering: .relaxed) }
 
     /// Where the blob lies, or would lie.
     public func path(of digest: Digest) -> String { "\(self.folder)/\(digest)" }
@@ -32,9 +48,16 @@ public struct BlobStore: Sendable {
     private func partialPath(of digest: Digest) -> String { "\(self.folder)/partial/\(digest)" }
 
     /// How many bytes of a blob have come so far; the next ones go there.
-    public func receivedBytes(of digest: Digest) -> Int {
+    public func receivedBytes(of digest: Digest) -> Int { Self.bytes(of: self.partialPath(of: digest)) }
+
+    private static func bytes(of path: String) -> Int {
         var status = stat()
-        return stat(self.partialPath(of: digest), &status) == 0 ? Int(status.st_size) : 0
+        return stat(path, &status) == 0 ? Int(status.st_size) : 0
+    }
+
+    private func removeFile(_ path: String) {
+        let bytes = Self.bytes(of: path)
+        if unlink(path) == 0 { self.used?.add(-bytes) }
     }
 
     /// Adds a part. A part that does not begin where the last one ended changes nothing.
@@ -63,6 +86,7 @@ public struct BlobStore: Sendable {
             ftruncate(descriptor, off_t(received))
             throw error
         }
+        self.used?.add(chunk.bytes.count)
         guard chunk.isLast else { return received + chunk.bytes.count }
         try FaultPoint.reach("sync", of: self.path(of: chunk.digest))
         try DurableFile.sync(descriptor, path: path)
@@ -73,7 +97,7 @@ public struct BlobStore: Sendable {
     private func complete(_ digest: Digest) throws {
         let path = self.partialPath(of: digest)
         guard try SHA256.hash(file: path) == digest else {
-            unlink(path)
+            self.removeFile(path)
             throw BlobError("the bytes that came for blob \(digest.short) are not those of its digest; send it again")
         }
         try DurableFile.rename(path, to: self.path(of: digest))
@@ -115,8 +139,8 @@ public struct BlobStore: Sendable {
 
     /// Removes a blob; one that is not there is no mistake.
     public func remove(_ digest: Digest) {
-        unlink(self.path(of: digest))
-        unlink(self.partialPath(of: digest))
+        self.removeFile(self.path(of: digest))
+        self.removeFile(self.partialPath(of: digest))
     }
 
     /// All blobs that are there.
@@ -129,12 +153,12 @@ public struct BlobStore: Sendable {
     @discardableResult
     public func removeAll(except kept: Set<Digest>, partialSeconds: Int = 24 * 3600) throws(StorageError) -> Int {
         let needless = try self.all().filter { !kept.contains($0) }
-        for digest in needless { unlink(self.path(of: digest)) }
+        for digest in needless { self.removeFile(self.path(of: digest)) }
         let oldest = time(nil) - partialSeconds
         for digest in try Self.digests(in: "\(self.folder)/partial") {
             var status = stat()
             let path = self.partialPath(of: digest)
-            if stat(path, &status) == 0, status.st_mtim.tv_sec < oldest { unlink(path) }
+            if stat(path, &status) == 0, status.st_mtim.tv_sec < oldest { self.removeFile(path) }
         }
         return needless.count
     }

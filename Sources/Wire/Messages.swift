@@ -213,19 +213,23 @@ public struct Grant: Hashable, Codable, Sendable {
     public var checkpointSeconds: Double
     /// What to go on from.
     public var last: TrainerEvent.Checkpointed?
+    /// The most that one of its checkpoints takes on the worker's disk, where that is known.
+    public var checkpointBytes: Int?
 
     public init(
         lease: Lease,
         name: String,
         shard: ShardText,
         checkpointSeconds: Double,
-        last: TrainerEvent.Checkpointed?
+        last: TrainerEvent.Checkpointed?,
+        checkpointBytes: Int? = nil
     ) {
         self.lease = lease
         self.name = name
         self.shard = shard
         self.checkpointSeconds = checkpointSeconds
         self.last = last
+        self.checkpointBytes = checkpointBytes
     }
 }
 

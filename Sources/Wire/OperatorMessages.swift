@@ -26,6 +26,8 @@ public enum OperatorRequest: Hashable, Sendable {
     case retry(sweep: String)
     /// Why is a shard (by its key) or a worker (by its name) as it is? Answered by `text` or `refused`.
     case explain(String)
+    /// What keeps all shards waiting? Answered by `text`, without a line where nothing does.
+    case obstacles
 
     /// The most workers in one reply.
     public static let workersLimit = 1000
@@ -40,6 +42,7 @@ public enum OperatorRequest: Hashable, Sendable {
         case change = 69
         case retry = 70
         case explain = 71
+        case obstacles = 72
     }
 }
 
@@ -173,6 +176,7 @@ extension OperatorRequest {
         case .change(let change): try Frame(kind: Kind.change.rawValue, encoding: change)
         case .retry(let sweep): try Frame(kind: Kind.retry.rawValue, encoding: OfName(name: sweep))
         case .explain(let name): try Frame(kind: Kind.explain.rawValue, encoding: OfName(name: name))
+        case .obstacles: Frame(kind: Kind.obstacles.rawValue, payload: [])
         }
     }
 
@@ -192,6 +196,7 @@ extension OperatorRequest {
         case .change: self = .change(try decode(frame))
         case .retry: self = .retry(sweep: try decode(frame, OfName.self).name)
         case .explain: self = .explain(try decode(frame, OfName.self).name)
+        case .obstacles: self = .obstacles
         }
     }
 }

@@ -64,6 +64,11 @@ public struct FolderCache: Hashable, Sendable {
             throw BlobError("the coordinator's list of folder \(digest.short) is unusable: \(error)")
         }
         let draft = "\(self.folders)/.\(digest)"
+        let missing = manifest.files.filter { access("\(draft)/\($0.name)", F_OK) != 0 }
+            .reduce(0) { $0 + $1.bytes - store.receivedBytes(of: $1.digest) }
+        if let free = DurableFile.freeBytes(at: self.folders), missing > free {
+            throw StorageError("fetch \(missing >> 20) MiB into", self.folders, code: ENOSPC)
+        }
         for file in manifest.files {
             let path = "\(draft)/\(file.name)"
             guard access(path, F_OK) != 0 else { continue }

@@ -11,6 +11,8 @@ final class Preparations: Sendable {
     private struct State {
         var link: CoordinatorLink?
         var waiters: [CheckedContinuation<CoordinatorLink, Never>] = []
+        /// What the checkpoints of each attempt may take.
+        var checkpointBytes: [LeaseToken: Int] = [:]
     }
 
     private let options: WorkerOptions
@@ -24,6 +26,9 @@ final class Preparations: Sendable {
     }
 
     func add(_ grant: Grant) { self.queue.yield(grant) }
+
+    /// The attempt is over and its folder gone.
+    func forget(_ token: LeaseToken) { self.state.withLock { $0.checkpointBytes[token] = nil } }
 
     /// The connection to fetch through from now on.
     func use(_ link: CoordinatorLink?) {
@@ -68,6 +73,7 @@ final class Preparations: Sendable {
         let shard = try grant.shard.shard(of: grant.lease.key)
         let folder = self.options.folder.attempt(grant.lease.token)
         try folder.make()
+        try self.requireRoom(for: grant)
         return TrainerOrder(
             shard: shard,
             backboneFolder: try await self.folder(shard.backbone),
@@ -76,6 +82,23 @@ final class Preparations: Sendable {
             checkpointSeconds: grant.checkpointSeconds,
             resume: try await self.checkpoint(grant.last, in: folder)
         )
+    }
+
+    /// Better before training than in the middle of it: what this attempt and the others here may yet write must fit.
+    ///
+    /// - Throws: `StorageError` of a full disk.
+    private func requireRoom(for grant: Grant) throws(StorageError) {
+        guard let checkpointBytes = grant.checkpointBytes else { return }
+        // The checkpoint to go on from; the last one and its predecessor, which may still be sent; the best ones.
+        let needed = 3 * checkpointBytes + (grant.last?.bytes ?? 0)
+        let folder = self.options.folder
+        let others = self.state.withLock { state in
+            let sum = state.checkpointBytes.reduce(0) { $0 + max(0, $1.value - folder.attempt($1.key).bytes) }
+            state.checkpointBytes[grant.lease.token] = needed
+            return sum
+        }
+        guard let free = DurableFile.freeBytes(at: folder.path), needed + others > free else { return }
+        throw StorageError("keep \((needed + others) >> 20) MiB of checkpoints in", folder.path, code: ENOSPC)
     }
 
     private func folder(_ digest: Digest) async throws -> String {

@@ -32,6 +32,7 @@ extension WorkerService {
             state.progress[token] = nil
             state.toldAt[token] = nil
             self.options.folder.attempt(token).remove()
+            self.preparations.forget(token)
         case .wake(let instant): state.wakeAt = instant
         case .leave(let departure): state.end = .departed(departure, lastError: state.lastError)
         }

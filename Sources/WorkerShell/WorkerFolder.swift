@@ -71,6 +71,14 @@ struct AttemptFolder: Hashable, Sendable {
 
     func remove() { try? FileManager.default.removeItem(atPath: self.path) }
 
+    /// What its files take; a file with two names counts twice.
+    var bytes: Int {
+        let names = FileManager.default.enumerator(atPath: self.path)
+        var sum = 0
+        while names?.nextObject() != nil { sum += (names?.fileAttributes?[.size] as? Int) ?? 0 }
+        return sum
+    }
+
     func write(_ order: TrainerOrder) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]

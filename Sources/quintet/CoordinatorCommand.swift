@@ -18,6 +18,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
     @Option(help: "How many machines may join by the line that it prints.")
     var joins = 1
 
+    @OptionGroup var disk: DiskOptions
     @OptionGroup var state: StateOptions
 
     func validate() throws {
@@ -40,6 +41,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
             authority: try CertificateAuthority(folder: self.state.folder.authority),
             sweeps: Array(sweeps),
             dismissesWorkers: false,
+            diskBytes: self.disk.bytes,
             version: Quintet.version,
             logger: Logger(label: "quintet") { display.logHandler(label: $0) },
             plan: { try await SweepPlan(yaml: $0, file: $1) }

@@ -31,6 +31,8 @@ extension ProgressDisplay {
             self.report(.failed(name: name, worker: "", message: message, isFinal: verdict != .retry))
         case .suspended(let worker, let seconds, let reason):
             self.write("\(worker) gets no shards for \(seconds) s: \(reason)")
+        case .outOfRoom(let reason, false): self.write("no room for more shards; \(reason)")
+        case .outOfRoom(let reason, true): self.write("nothing goes on until there is room; \(reason)")
         case .stalled(let reason): self.write("no worker can go on; \(reason)")
         case .ranTwice(let name, let workers, let difference):
             let places = workers.joined(separator: " and ")

@@ -29,6 +29,8 @@ struct SessionOptions: ParsableArguments {
     @Flag(help: "Machines that join wait until quintet approve lets them in.")
     var approveByHand = false
 
+    @OptionGroup var disk: DiskOptions
+
     func validate() throws {
         guard (0...256).contains(self.workers) else {
             throw ValidationError("--workers is \(self.workers); give 0 to 256.")

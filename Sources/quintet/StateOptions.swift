@@ -4,6 +4,26 @@ import Files
 import Foundation
 import Wire
 
+/// What a coordinator may take of its disk.
+struct DiskOptions: ParsableArguments {
+    @Option(
+        name: .customLong("disk"),
+        help: ArgumentHelp(
+            "The most that checkpoints may take in the state folder; by default what its disk has, less 64 MiB.",
+            valueName: "MiB"
+        )
+    )
+    var mebibytes: Int?
+
+    var bytes: Int? { self.mebibytes.map { $0 << 20 } }
+
+    func validate() throws {
+        if let mebibytes, !(1..<1 << 40).contains(mebibytes) {
+            throw ValidationError("--disk is \(mebibytes); give the MiB that checkpoints may take.")
+        }
+    }
+}
+
 /// Where everything of the coordinator lives, the same for every command.
 struct StateOptions: ParsableArguments {
     @Option(

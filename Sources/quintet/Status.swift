@@ -3,9 +3,10 @@ import Coordination
 import CoordinatorShell
 import Reports
 import Sweeps
+import Wire
 
 /// `quintet status`
-struct Status: ParsableCommand {
+struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Say where sweeps stand, and what became of the shards that have no result."
     )
@@ -15,11 +16,18 @@ struct Status: ParsableCommand {
 
     @OptionGroup var state: StateOptions
 
-    func run() throws {
+    func run() async throws {
         let store = try Store(reading: self.state.folder.database)
         let sweeps = try self.sweep == nil ? store.sweeps() : [store.sweep(named: self.sweep)]
         let output = Terminal.standardOutput
         for sweep in sweeps { output.write(Self.text(sweep, try store.shards(of: sweep))) }
+        for line in await self.obstacles() { output.write(oneLine(line, limit: 400) + "\n") }
+    }
+
+    /// What the coordinator that runs is up against; nothing where none runs or answers.
+    private func obstacles() async -> [String] {
+        let coordinator = try? await CoordinatorAccess.running(self.state.folder, version: Quintet.version)
+        return (try? await coordinator?.lines(.obstacles)) ?? []
     }
 
     /// One line for the sweep, and one for each shard without a result.

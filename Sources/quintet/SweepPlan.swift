@@ -26,16 +26,21 @@ extension SweepPlan {
             return try planned.shard(backbone: backbone.manifest.digest, data: folder.manifest.digest)
         }
         let needs = try planned.map { planned in
-            let estimate = estimatedMemoryBytes(
-                configuration,
-                method: planned.cell.method,
-                settings: planned.settings,
-                outputs: try TaskDescription.named(planned.cell.task).labels.outputs
-            )
+            let (method, settings) = (planned.cell.method, planned.settings)
+            let outputs = try TaskDescription.named(planned.cell.task).labels.outputs
             return Needs(
-                memoryBytes: max(estimate, definition.needs.memoryBytes),
+                memoryBytes: max(
+                    estimatedMemoryBytes(configuration, method: method, settings: settings, outputs: outputs),
+                    definition.needs.memoryBytes
+                ),
                 labels: definition.needs.labels,
-                kernelClass: planned.kernelClass
+                kernelClass: planned.kernelClass,
+                checkpointBytes: estimatedCheckpointBytes(
+                    configuration,
+                    method: method,
+                    settings: settings,
+                    outputs: outputs
+                )
             )
         }
         let stored = [backbone] + data.sorted { $0.key < $1.key }.map(\.value)

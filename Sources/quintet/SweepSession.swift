@@ -71,6 +71,7 @@ struct SweepSession {
             store: self.store,
             authority: authority,
             sweeps: [self.sweep],
+            diskBytes: self.options.disk.bytes,
             version: Quintet.version,
             logger: logger,
             policy: EnrolmentPolicy(approval: self.options.approveByHand ? .byHand : .automatic)
@@ -175,6 +176,8 @@ struct SweepSession {
             case .drained: ends.yield(.drained)
             case .stalled(let reason) where self.options.listen == nil:
                 ends.yield(.broken("no worker can go on; \(reason)"))
+            case .outOfRoom(let reason, isStalled: true) where self.options.listen == nil:
+                ends.yield(.broken("no space left for checkpoints; \(reason)"))
             case .broken(let reason): ends.yield(.broken(reason))
             default: break
             }

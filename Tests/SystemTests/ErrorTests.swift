@@ -85,23 +85,81 @@ struct ErrorTests {
         )
     }
 
+    /// Goal: a shard whose checkpoints would not fit is not begun: said in one line, and by `why` and `status`.
+    /// Method: a quota in which the small shards fit and the large ones do not.
+    @Test func `a shard whose checkpoints would go over the quota waits, and the others go on`() async throws {
+        let sandbox = try Sandbox()
+        let state = "\(sandbox.folder)/state"
+        let grid = try sandbox.writeGrid(epochs: 1, seeds: 1)
+        let cramped = try await sandbox.run(["launch", grid, "--state", state, "--disk", "3"])
+        #expect(cramped.code == 1 && cramped.output.contains("no space left for checkpoints"), "\(cramped.output)")
+        let table = try await sandbox.run(["status", "--state", state]).output
+        #expect(table.contains("1 of 2 done") && table.contains("offline/full/0 waiting"), "\(table)")
+
+        let coordinator = try sandbox.start(
+            ["coordinator", "--listen", "127.0.0.1:0", "--state", state, "--disk", "3"]
+        )
+        let line = try #require(await coordinator.line(containing: "quintet worker --join"), "\(coordinator.output)")
+        let join = try #require(line.split(separator: " ").last.map(String.init))
+        let worker = try sandbox.start(["worker", "--join", join, "--folder", "\(sandbox.folder)/worker"])
+        _ = try #require(await coordinator.line(containing: "until there is room"), "\(coordinator.output)")
+        let why = try await sandbox.run(["why", "offline/full/0", "--state", state]).output
+        #expect(why.contains("there is no room for it") && why.contains("--disk is 3 MiB"), "\(why)")
+        #expect(try await sandbox.run(["status", "--state", state]).output.contains("no room for more shards"))
+        for running in [worker, coordinator] {
+            running.signal(SIGINT)
+            _ = await running.wait()
+        }
+
+        let roomy = try await sandbox.run(["resume", "--state", state, "--disk", "100"])
+        #expect(roomy.code == 0, "\(roomy.output)")
+        #expect(await sandbox.waitUntilEmpty().isEmpty)
+    }
+
+    /// Goal: a worker whose disk could not hold a shard's checkpoints says so before it trains.
+    @Test(.enabled("a small file system cannot be mounted here: that takes root") { await SmallDisk.isPossible() })
+    func `a worker without room for checkpoints hands back before it trains`() async throws {
+        let sandbox = try Sandbox()
+        let grid = try sandbox.writeGrid(methods: ["full"], epochs: 1, seeds: 1)
+        let disk = try await SmallDisk(at: "\(sandbox.folder)/small", kilobytes: 2000)
+        let launch = try sandbox.start(
+            ["launch", grid, "--workers", "0", "--listen", "127.0.0.1:0", "--state", "\(sandbox.folder)/state"]
+        )
+        let join = await launch.line(containing: "quintet worker --join")?.split(separator: " ").last.map(String.init)
+        let worker = try sandbox.start(["worker", "--join", join ?? "", "--folder", "\(sandbox.folder)/small/worker"])
+        #expect(await launch.line(containing: "of checkpoints in") != nil, "\(launch.output)")
+        #expect(!launch.output.contains("started"), "\(launch.output)")
+        for running in [worker, launch] {
+            running.signal(SIGINT)
+            _ = await running.wait()
+        }
+        await disk.remove()
+    }
+
     /// Goal: a full disk ends the session with one line, loses nothing, and resuming goes on once there is room.
-    /// Method: a file system of a few hundred kilobytes under the state folder.
+    /// Method: a small file system under the state folder: first too small to begin, then filled up while it trains.
     @Test(.enabled("a small file system cannot be mounted here: that takes root") { await SmallDisk.isPossible() })
     func `a full disk loses nothing`() async throws {
         let sandbox = try Sandbox()
         let (calm, full) = ("\(sandbox.folder)/calm", "\(sandbox.folder)/full")
-        let grid = try sandbox.writeGrid(seeds: 1)
+        let grid = try sandbox.writeGrid(epochs: 40, seeds: 1)
         #expect(try await sandbox.run(["launch", grid, "--state", calm]).code == 0)
         let disk = try await SmallDisk(at: full, kilobytes: 400)
         let cramped = try await sandbox.run(["launch", grid, "--state", full])
-        #expect(cramped.code != 0)
-        #expect(
-            cramped.output.contains("No space left") || cramped.output.contains("no space left"),
-            "\(cramped.output)"
-        )
-        #expect(await sandbox.waitUntilEmpty().isEmpty)
+        #expect(cramped.code == 1 && cramped.output.contains("no space left for checkpoints"), "\(cramped.output)")
+        #expect(!cramped.output.contains("started"))
         try await disk.resize(kilobytes: 100_000)
+        let running = try sandbox.start(["launch", grid, "--state", full])
+        _ = await running.line(containing: "started")
+        try Data().write(to: URL(filePath: "\(full)/filler"))
+        let filler = try FileHandle(forWritingTo: URL(filePath: "\(full)/filler"))
+        let block = Data(count: 4096)
+        while (try? filler.write(contentsOf: block)) != nil {}
+        #expect(await running.wait() == 1, "\(running.output)")
+        #expect(running.output.localizedCaseInsensitiveContains("no space left"), "\(running.output)")
+        #expect(await sandbox.waitUntilEmpty().isEmpty)
+        try FileManager.default.removeItem(atPath: "\(full)/filler")
+        try filler.close()
         let roomy = try await sandbox.run(["launch", grid, "--state", full])
         #expect(roomy.code == 0, "\(roomy.output)")
         let tables = try await (

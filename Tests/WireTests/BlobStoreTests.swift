@@ -43,6 +43,27 @@ private final class Folder {
         #expect(throws: BlobError.self) { try store.chunk(of: digest, offset: 1001, count: 1) }
     }
 
+    /// Goal: what is counted is what lies there, whatever comes, goes or is thrown away.
+    @Test func `used bytes are those of the files`() throws {
+        let folder = try Folder()
+        #expect(try BlobStore(folder: folder.path).usedBytes == nil)
+        let store = try BlobStore(folder: folder.path, countsBytes: true)
+        let other = [UInt8](repeating: 1, count: 10)
+        _ = try store.add(self.chunk(0..<400))
+        _ = try store.add(self.chunk(0..<10, of: other))
+        #expect(store.usedBytes == 410)
+        _ = try? store.add(self.chunk(0..<1000, as: SHA256.hash("something else")))
+        #expect(store.usedBytes == 410)
+        #expect(try BlobStore(folder: folder.path, countsBytes: true).usedBytes == 410)
+        _ = try store.add(self.chunk(400..<1000))
+        #expect(store.usedBytes == 1010)
+        store.remove(SHA256.hash(other))
+        store.remove(SHA256.hash(other))
+        #expect(store.usedBytes == 1000)
+        try store.removeAll(except: [])
+        #expect(store.usedBytes == 0)
+    }
+
     @Test func `bytes that are not those of the digest never become a blob`() throws {
         let folder = try Folder()
         let store = try BlobStore(folder: folder.path)

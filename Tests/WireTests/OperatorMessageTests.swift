@@ -18,7 +18,7 @@ import Wire
         let requests: [OperatorRequest] = [
             .hello(OperatorHello(version: "v")), .workers(after: "a"), .approve(worker: "w"), .ban(worker: "w"),
             .submit(grid: "sweep: a", file: "a.yaml"), .change(SweepChange(sweep: "a", standing: .paused, weight: 3)),
-            .retry(sweep: "a"), .explain("w"),
+            .retry(sweep: "a"), .explain("w"), .obstacles,
         ]
         for request in requests { #expect(try OperatorRequest(request.frame()) == request) }
         #expect(Set(try requests.map { try $0.frame().kind }).count == OperatorRequest.Kind.allCases.count)

@@ -32,12 +32,13 @@ private final class Cluster {
         _ = try self.store.submit(self.sweep, shards: files.shards, folders: [folder])
     }
 
-    func start() async throws {
+    func start(diskBytes: Int? = nil) async throws {
         let service = try CoordinatorService(
             state: self.state,
             store: self.store,
             authority: self.authority,
             sweeps: [self.sweep],
+            diskBytes: diskBytes,
             version: "test",
             logger: self.logger
         )
@@ -132,6 +133,21 @@ private final class Cluster {
             #expect(try FolderManifest(folder: folder) == files.manifest)
         }
         #expect(try FileManager.default.contentsOfDirectory(atPath: "\(files.path)/a/attempts").isEmpty)
+        await cluster.stop()
+    }
+
+    /// Goal: results are taken whatever the room for checkpoints, and the quota holds.
+    @Test func `a checkpoint over the quota is refused, and its result is taken without it`() async throws {
+        let files = try TrainerFolder(seeds: 2)
+        let cluster = try Cluster(files)
+        try await cluster.start(diskBytes: 1)
+        let worker = try cluster.worker("a")
+        async let end = worker.run()
+        await cluster.waitForEnd()
+        #expect(await end == .departed(.dismissed, lastError: nil))
+        #expect(try cluster.results.count == 2)
+        let blobs = try BlobStore(folder: cluster.state.blobs, countsBytes: true)
+        #expect(try blobs.all().isEmpty && blobs.usedBytes == 0 && cluster.store.referredBlobs().isEmpty)
         await cluster.stop()
     }
 
