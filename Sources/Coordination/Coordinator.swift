@@ -235,6 +235,8 @@ public struct Coordinator: Sendable {
     var isStallTold = false
     /// Without bound until it is measured.
     var room: Room?
+    /// What the checkpoints of shards that run may yet take; a twin's are the first one's.
+    var promisedBytes = 0
     var shortage: Shortage?
     /// What was said of it last.
     var toldShortage: Shortage?

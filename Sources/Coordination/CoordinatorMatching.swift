@@ -146,7 +146,8 @@ extension Coordinator {
     func obstacle(_ worker: WorkerName, _ member: Member, at now: Instant) -> String? {
         if member.isDraining { return "is leaving" }
         if let until = self.records[worker]?.suspendedUntil, until > now {
-            return "is suspended for \(Self.seconds(now, until)) s more"
+            let reason = self.records[worker]?.suspensionReason ?? ""
+            return "is suspended for \(Self.seconds(now, until)) s more: \(reason)"
         }
         if let ends = member.endsAt, ends < now + self.limits.shortestLeaseSeconds {
             return "has too little time left to reach a checkpoint"
@@ -162,6 +163,7 @@ extension Coordinator {
         } else {
             self.shards[lease.key]?.state = .leased(lease.token)
             self.shards[lease.key]?.lastToken = lease.token
+            self.promisedBytes += entry.demand.checkpointBytes
         }
         self.leases[lease.token] = LiveLease(
             key: lease.key,
@@ -192,6 +194,7 @@ extension Coordinator {
             self.shards[lease.key]?.lastToken = max(rest, entry.lastToken ?? rest)
         } else {
             self.shards[lease.key]?.state = .queued(notBefore: nil)
+            self.promisedBytes -= entry.demand.checkpointBytes
         }
     }
 

@@ -32,6 +32,7 @@ extension Coordinator {
             entry.failures.infrastructure = 0
             entry.checkpoints.kernelClass = self.members[worker]?.kernelClass(of: entry)
         }
+        self.promisedBytes += entry.demand.checkpointBytes - (self.shards[lease.key]?.demand.checkpointBytes ?? 0)
         self.shards[lease.key] = entry
         let superseded = before.subtracting(entry.checkpoints.blobs).sorted()
         return [.record(.checkpoints(lease.key, entry.checkpoints, entry.failures)), accept]
@@ -221,7 +222,7 @@ extension Coordinator {
     /// Everything that must hold between two events, in time proportional to the shards.
     package func checkInvariants() {
         self.checkQuickInvariants()
-        var unfinished = [Int](repeating: 0, count: self.sweeps.count)
+        var (unfinished, promised) = ([Int](repeating: 0, count: self.sweeps.count), 0)
         var queued = self.sweeps.map { _ in [Int]() }
         for (key, entry) in self.shards {
             precondition(self.order[entry.position] == key, "\(key) is not at its position")
@@ -234,6 +235,7 @@ extension Coordinator {
                 for token in [first, twin].compactMap({ $0 }) {
                     precondition(self.leases[token]?.key == key, "\(key) is leased under a dead token")
                 }
+                promised += entry.demand.checkpointBytes
                 precondition(entry.lastToken == first, "\(key) has a lease older than one before")
                 precondition(twin.map { $0 > first } ?? true, "\(key) has a twin older than its first")
             case .done:
@@ -248,6 +250,7 @@ extension Coordinator {
             precondition(unfinished[index] == sweep.unfinished, "\(unfinished[index]) shards are unfinished")
             precondition(sweep.running == self.leases.values.count { $0.sweep == index }, "\(sweep.running) run")
         }
+        precondition(promised == self.promisedBytes, "\(promised) bytes are promised, not \(self.promisedBytes)")
         for member in self.members.values {
             let needed = member.leases.reduce(0) { sum, token in
                 sum + (self.leases[token].flatMap { self.shards[$0.key]?.needs.memoryBytes } ?? 0)

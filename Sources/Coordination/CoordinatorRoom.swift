@@ -41,14 +41,6 @@ extension Coordinator {
         return room.bytes - self.promisedBytes
     }
 
-    private var promisedBytes: Int {
-        self.leases.reduce(0) { sum, lease in
-            // A twin's checkpoints are the first one's.
-            guard let entry = self.shards[lease.value.key], case .leased(lease.key, _) = entry.state else { return sum }
-            return sum + entry.demand.checkpointBytes
-        }
-    }
-
     /// Says once that shards wait for room, and once that nothing runs any more. Only right after a measurement: what
     /// has been removed since one would not be seen.
     mutating func announceShortage() -> [Directive] {

@@ -80,6 +80,7 @@ extension Coordinator {
                 isWhole: false,
                 deadline: now + self.limits.leaseSeconds
             )
+            self.promisedBytes += entry.demand.checkpointBytes
             self.sweeps[place].running += 1
             self.sweeps[place].unfinished += 1
         case .done:
@@ -111,6 +112,7 @@ extension Coordinator {
         self.shards[key]?.needs = needs
         if isWaiting { self.enqueue(key, notBefore: nil) }
         guard case .leased(let first, let twin) = entry.state else { return }
+        self.promisedBytes += (self.shards[key]?.demand.checkpointBytes ?? 0) - entry.demand.checkpointBytes
         for token in [first, twin].compactMap({ $0 }) {
             guard let worker = self.leases[token]?.worker, self.members[worker]?.leases.contains(token) == true else {
                 continue

@@ -74,6 +74,22 @@ import Testing
         self.coordinator.checkInvariants()
     }
 
+    @Test mutating func `what is promised is known again after a restart, and follows what grids say`() throws {
+        let needs = Needs(checkpointBytes: 10)
+        let old = LeaseToken(epoch: 0, counter: 1)
+        let shards: [Coordinator.KnownShard] = [
+            .init(key: shardKey(0), state: .leased(old, to: "a"), needs: needs), .init(key: shardKey(1), needs: needs),
+        ]
+        _ = self.measure(40, at: 0)
+        _ = self.coordinator.handle(.submitted(shards), at: at(0))
+        let holding = [Lease(token: old, key: shardKey(0))]
+        #expect(self.coordinator.handle(.workerJoined("a", slots: 2, holding: holding), at: at(0)).grants.isEmpty)
+        self.coordinator.checkInvariants()
+        let smaller = shards.map { Coordinator.KnownShard(key: $0.key, needs: Needs(checkpointBytes: 6)) }
+        #expect(self.coordinator.handle(.submitted(smaller), at: at(1)).grants.map(\.key) == [shardKey(1)])
+        self.coordinator.checkInvariants()
+    }
+
     @Test mutating func `what needs no room goes on without it, and so does what nobody has measured`() {
         self.submit(1)
         #expect(self.coordinator.handle(.workerJoined("a", slots: 1, holding: []), at: at(0)).grants.count == 1)

@@ -176,6 +176,27 @@ private final class Cluster {
         await cluster.stop()
     }
 
+    /// Goal: what a sweep's new grid lacks ends on the workers at once, not at the next start.
+    /// Method: both trainers hang, and a worker is dismissed only when it holds nothing.
+    @Test func `a smaller grid ends what it lacks on the workers, too`() async throws {
+        let files = try TrainerFolder(seeds: 2)
+        let cluster = try Cluster(files)
+        for seed in 0..<2 { try files.order("hang", seed: seed) }
+        try await cluster.start()
+        let worker = try cluster.worker("a", slots: 2)
+        async let end = worker.run()
+        for _ in 0..<2 { _ = await cluster.wait { if case .started = $0 { true } else { false } } }
+        var smaller = cluster.sweep
+        smaller.definition = files.grid.replacing("seeds: 2", with: "seeds: 1")
+        #expect(try cluster.store.submit(smaller, shards: [files.shards[0]], folders: []) == .replaced)
+        try cluster.service?.submit(smaller)
+        try files.order(nil, seed: 0)
+        await cluster.waitForEnd()
+        #expect(await end == .departed(.dismissed, lastError: nil))
+        #expect(try cluster.store.shards(of: smaller).count { $0.result != nil } == 1)
+        await cluster.stop()
+    }
+
     /// Goal: a worker that leaves hands its shard back, and the next one goes on from its checkpoint.
     @Test func `a worker that leaves costs no more than its last step`() async throws {
         let files = try TrainerFolder(seeds: 1, steps: 60)
