@@ -58,6 +58,7 @@ public enum Sometimes: String, CaseIterable, Sendable {
     case syncFault = "a sync failed"
     case readFault = "a read failed"
     case diskFull = "the disk was full"
+    case outOfRoom = "shards waited for room"
     case logCopied = "the log was copied into the store's file while the coordinator ran"
     case damageNamed = "a damaged row was named"
     case damageFound = "damage outside a row was found"

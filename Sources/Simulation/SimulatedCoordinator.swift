@@ -21,6 +21,9 @@ struct CoordinatorProcess {
     /// What waits for the commit.
     var waiting: [Coordinator.Directive] = []
     var wakeAt: Instant?
+    /// Whether the core was told that there is no room, and when it was told last.
+    var isFull = false
+    var measuredAt = Instant(milliseconds: 0)
     var lazyEntries: [Coordinator.JournalEntry] = []
     var lazyDeadline: Instant?
     var isEnded = false
@@ -49,7 +52,7 @@ extension SimulatedCluster {
         guard let inputs = self.process?.inbox else { return }
         self.isUnchecked = true
         self.process?.inbox = []
-        var directives: [Coordinator.Directive] = []
+        var directives = self.measureRoom()
         for input in inputs {
             guard let event = self.event(input) else { continue }
             directives += self.process?.core.handle(event, at: self.now) ?? []
@@ -63,6 +66,16 @@ extension SimulatedCluster {
         }
         self.process?.waiting = directives
         self.record(directives)
+    }
+
+    /// On a full disk there is no room for any shard's checkpoints.
+    private mutating func measureRoom() -> [Coordinator.Directive] {
+        let isFull = self.disk.isFull
+        guard let process = self.process, isFull || process.isFull, self.now >= process.measuredAt + 1 else { return [] }
+        self.process?.isFull = isFull
+        self.process?.measuredAt = self.now
+        let room = Room(bytes: isFull ? -1 : .max, bound: "the disk is full")
+        return self.process?.core.handle(.roomMeasured(room), at: self.now) ?? []
     }
 
     /// An input as an event; `nil` for one that is answered here or comes too late.
@@ -247,7 +260,8 @@ extension SimulatedCluster {
             self.seen.insert(.ranTwice)
             if result != SimulatedSweep.result(of: result.key) { self.fail("\(result.key.short) gave other bits") }
         case .suspended: self.seen.insert(.suspended)
-        case .stalled, .outOfRoom, .sweepEnded: break
+        case .outOfRoom: self.seen.insert(.outOfRoom)
+        case .stalled, .sweepEnded: break
         case .ended:
             self.process?.isEnded = true
             for worker in process.links.keys.sorted() { self.sendDown(.dismissed, to: worker) }
