@@ -62,7 +62,7 @@ public struct Coordinator: Sendable {
         case compare(Lease, by: WorkerName, ShardResult)
         /// The worker failed shard after shard and gets none until then.
         case suspended(WorkerName, seconds: Int, reason: String)
-        /// Every worker that is there is suspended, one of them for this reason.
+        /// Every worker that is there is suspended, or none of them could ever take what waits: one for this reason.
         case stalled(reason: String)
         /// Shards wait that workers could take, because their checkpoints would not fit.
         ///

@@ -48,7 +48,8 @@ extension Coordinator {
         }
     }
 
-    private func obstacle(_ worker: WorkerName, _ member: Member, for entry: Entry, at now: Instant) -> String {
+    /// Why a worker does not get a shard, for people.
+    func obstacle(_ worker: WorkerName, _ member: Member, for entry: Entry, at now: Instant) -> String {
         if let obstacle = self.obstacle(worker, member, at: now) { return obstacle }
         let lacking = entry.needs.labels.subtracting(member.capacity.labels).sorted()
         if let label = lacking.first { return "lacks the label \(label)" }

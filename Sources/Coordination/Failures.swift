@@ -143,14 +143,27 @@ extension Coordinator {
         ]
     }
 
-    /// Says once that every worker that is there is suspended.
+    /// Says once that no worker that is there can go on.
     mutating func announceStall(at now: Instant) -> [Directive] {
-        let isStalled =
-            !self.members.isEmpty && self.members.keys.allSatisfy { self.isSuspended($0, at: now) }
-            && self.sweeps.contains { $0.terms.standing == .active && $0.unfinished > 0 }
-        defer { self.isStallTold = isStalled }
-        guard isStalled, !self.isStallTold, let worker = self.members.keys.min() else { return [] }
-        return [.stalled(reason: "\(worker): \(self.records[worker]?.suspensionReason ?? "")")]
+        let reason = self.stallReason(at: now)
+        defer { self.isStallTold = reason != nil }
+        guard let reason, !self.isStallTold else { return [] }
+        return [.stalled(reason: reason)]
+    }
+
+    private func stallReason(at now: Instant) -> String? {
+        let active = self.sweeps.filter { $0.terms.standing == .active && $0.unfinished > 0 }
+        guard !active.isEmpty, !self.members.isEmpty else { return nil }
+        if self.members.keys.allSatisfy({ self.isSuspended($0, at: now) }) {
+            return self.members.keys.min().map { "\($0): \(self.records[$0]?.suspensionReason ?? "")" }
+        }
+        guard self.leases.isEmpty, self.delayed.isEmpty else { return nil }
+        let waiting = active.flatMap(\.waiting).filter { !$0.value.isEmpty }
+        let isHopeless = waiting.allSatisfy { demand, _ in !self.members.values.contains { $0.couldFit(demand.needs) } }
+        guard isHopeless, let (worker, member) = self.members.min(by: { $0.key < $1.key }),
+            let first = waiting.compactMap(\.value.lowest).min(), let entry = self.shards[self.order[first]]
+        else { return nil }
+        return "\(worker) \(self.obstacle(worker, member, for: entry, at: now))"
     }
 
     /// On probation one failure is enough.

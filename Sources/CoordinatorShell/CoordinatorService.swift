@@ -19,7 +19,7 @@ public enum CoordinatorNotice: Hashable, Sendable {
     case failed(String, AttemptFailure, Coordinator.Verdict)
     /// A worker failed shard after shard and gets none for so long.
     case suspended(WorkerName, seconds: Int, reason: String)
-    /// Every worker that is there is suspended, one of them for this reason.
+    /// Every worker that is there is suspended, or none of them could ever take what waits: one for this reason.
     case stalled(String)
     /// Shards wait because their checkpoints would not fit; whether nothing runs any more, either.
     case outOfRoom(String, isStalled: Bool)
@@ -298,15 +298,15 @@ extension CoordinatorService {
             let (blobs, digest) = (checkpoints.blobs, offer.digest)
             if blobs.contains(digest) { return .stored(digest) }
             let received = blobs.receivedBytes(of: digest)
-            return self.refusal(of: digest, offer.bytes - received) ?? .sendFrom(digest, offset: received)
+            return self.refusal(of: digest, bytes: offer.bytes - received) ?? .sendFrom(digest, offset: received)
         }
     }
 
     /// A blob that does not fit is not begun, or not gone on with; its shard can do without.
-    private func refusal(of digest: Digest, _ bytes: Int) -> CoordinatorMessage? {
+    private func refusal(of digest: Digest, bytes: Int) -> CoordinatorMessage? {
         let room = self.checkpoints.room()
-        guard bytes > room.bytes else { return nil }
-        self.blobs.remove(digest)
+        guard bytes > room.bytes, !self.blobs.contains(digest) else { return nil }
+        self.blobs.removePartial(digest)
         let reason = "there is no room for its \(bytes >> 10) KiB: \(room.bound)"
         self.logger.notice("checkpoint \(digest.short) is refused: \(reason)")
         return .uploadRefused(digest, reason: reason)
@@ -315,7 +315,7 @@ extension CoordinatorService {
     /// A blob that cannot be stored is refused and no more: its shard can do without.
     private func store(_ chunk: BlobChunk) async -> CoordinatorMessage {
         await self.onDisk { [blobs = self.blobs, logger = self.logger] in
-            if let refusal = self.refusal(of: chunk.digest, chunk.bytes.count) { return refusal }
+            if let refusal = self.refusal(of: chunk.digest, bytes: chunk.bytes.count) { return refusal }
             do {
                 return try blobs.add(chunk).map { .sendFrom(chunk.digest, offset: $0) } ?? .stored(chunk.digest)
             } catch {

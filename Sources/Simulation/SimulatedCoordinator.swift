@@ -71,7 +71,9 @@ extension SimulatedCluster {
     /// On a full disk there is no room for any shard's checkpoints.
     private mutating func measureRoom() -> [Coordinator.Directive] {
         let isFull = self.disk.isFull
-        guard let process = self.process, isFull || process.isFull, self.now >= process.measuredAt + 1 else { return [] }
+        guard let process = self.process, isFull || process.isFull, self.now >= process.measuredAt + 1 else {
+            return []
+        }
         self.process?.isFull = isFull
         self.process?.measuredAt = self.now
         let room = Room(bytes: isFull ? -1 : .max, bound: "the disk is full")

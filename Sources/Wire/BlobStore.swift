@@ -140,8 +140,11 @@ public struct BlobStore: Sendable {
     /// Removes a blob; one that is not there is no mistake.
     public func remove(_ digest: Digest) {
         self.removeFile(self.path(of: digest))
-        self.removeFile(self.partialPath(of: digest))
+        self.removePartial(digest)
     }
+
+    /// Removes what has come of a blob that is not there completely.
+    public func removePartial(_ digest: Digest) { self.removeFile(self.partialPath(of: digest)) }
 
     /// All blobs that are there.
     public func all() throws(StorageError) -> [Digest] { try Self.digests(in: self.folder) }

@@ -152,6 +152,24 @@ import Testing
         coordinator.checkInvariants()
     }
 
+    @Test func `where no worker could ever take what waits, it is said once and why`() throws {
+        var coordinator = Coordinator(epoch: 1)
+        let needs = Needs(labels: ["lab"])
+        _ = coordinator.handle(.submitted(SweepTerms(name: "one"), self.shards(0..<1)), at: at(0))
+        _ = coordinator.handle(.submitted(SweepTerms(name: "two"), self.shards(1..<2, needs: needs)), at: at(0))
+        func reasons(_ directives: [Coordinator.Directive]) -> [String] {
+            directives.compactMap { if case .stalled(let reason) = $0 { reason } else { nil } }
+        }
+        let start = coordinator.handle(.workerJoined("a", slots: 2, holding: []), at: at(0))
+        let lease = try #require(start.grants.first)
+        #expect(reasons(start).isEmpty)
+        let end = coordinator.handle(.reported("a", lease, .finished(shardResult(lease.key), best: nil)), at: at(1))
+        #expect(reasons(end) == ["a lacks the label lab"])
+        #expect(reasons(coordinator.handle(.heartbeat("a", holding: []), at: at(2))).isEmpty)
+        let able = Capacity(slots: 1, labels: ["lab"])
+        #expect(coordinator.handle(.workerJoined("b", able, holding: []), at: at(3)).grants.count == 1)
+    }
+
     @Test func `of what grids ask for a shard the last holds`() throws {
         var coordinator = Coordinator(epoch: 1)
         let terms = SweepTerms(name: "one")

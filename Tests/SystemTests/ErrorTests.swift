@@ -116,6 +116,15 @@ struct ErrorTests {
         #expect(await sandbox.waitUntilEmpty().isEmpty)
     }
 
+    @Test func `a grid that no worker here can run is told at once`() async throws {
+        let sandbox = try Sandbox()
+        let grid = try sandbox.writeGrid(epochs: 1, seeds: 1)
+        let text = try String(contentsOfFile: grid, encoding: .utf8)
+        try "\(text)\nneeds: {labels: lab}\n".write(toFile: grid, atomically: true, encoding: .utf8)
+        let launch = try await sandbox.run(["launch", grid, "--state", "\(sandbox.folder)/state"])
+        #expect(launch.code == 1 && launch.output.contains("lacks the label lab"), "\(launch.output)")
+    }
+
     /// Goal: a worker whose disk could not hold a shard's checkpoints says so before it trains.
     @Test(.enabled("a small file system cannot be mounted here: that takes root") { await SmallDisk.isPossible() })
     func `a worker without room for checkpoints hands back before it trains`() async throws {

@@ -57,6 +57,8 @@ private final class Folder {
         #expect(try BlobStore(folder: folder.path, countsBytes: true).usedBytes == 410)
         _ = try store.add(self.chunk(400..<1000))
         #expect(store.usedBytes == 1010)
+        store.removePartial(SHA256.hash(other))
+        #expect(store.usedBytes == 1010)
         store.remove(SHA256.hash(other))
         store.remove(SHA256.hash(other))
         #expect(store.usedBytes == 1000)
