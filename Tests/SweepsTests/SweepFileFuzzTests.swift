@@ -19,6 +19,8 @@ import Testing
             set: {learningRate: 1e-4}
         """,
         "sweep: s\nbackbone: &b tiny\ntasks: rte\nmethods: [lora: {rank: 4}, full]\nseeds: [7, 4294967295]\n",
+        "sweep: s\nbackbone: b\ntasks: rte\nmethods: full\npriority: -3\nweight: 2\nkernelClass: Zen\n"
+            + "needs: {labels: [a, b], memory: 1.5 GiB}\n",
         "{sweep: s, backbone: ./b, tasks: [cola], methods: [? full : {epochs: 2}], seeds: 1}",
         "a: &a [x, x]\nb: &b [*a, *a]\n? [*b, *b]\n: c\n<<: *b\n--- |\n  text\n",
     ]
