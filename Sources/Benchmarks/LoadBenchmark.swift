@@ -32,10 +32,15 @@ struct LoadBenchmark: AsyncParsableCommand {
     @Option(help: "Slots of each of them.")
     var slots = 16
 
+    @Option(help: "A Python with dask[distributed], ray or hyperqueue, which are then measured beside the dispatch.")
+    var python: String?
+
     func run() async throws {
         for part in self.parts {
             switch part {
-            case .dispatch: try await self.dispatch()
+            case .dispatch:
+                let rate = try await self.dispatch()
+                if let python { self.compare(python: python, ours: rate) }
             case .idle: try await self.idle()
             case .restart: try await self.restart()
             case .handshakes: try await self.handshakes()
@@ -50,38 +55,8 @@ struct LoadBenchmark: AsyncParsableCommand {
         print(name.padded(44) + figure.padded(40) + "target \(target): \(isMet ? "met" : "MISSED")")
     }
 
-    private func identities(_ count: Int, _ state: LoadState) throws -> [Identity] {
+    func identities(_ count: Int, _ state: LoadState) throws -> [Identity] {
         try (0..<count).map { try state.authority.makeIdentity(role: .worker, name: "worker-\($0)") }
-    }
-
-    // MARK: - (a) dispatch
-
-    private func dispatch() async throws {
-        let state = try LoadState(shards: self.shards)
-        let coordinator = try CoordinatorProcess(state)
-        defer { coordinator.stop() }
-        let identities = try self.identities(self.workers, state)
-        let (port, slots) = (coordinator.port, self.slots)
-        let before = coordinator.usage.seconds
-        let start = ContinuousClock.now
-        let settled = try await withThrowingTaskGroup(of: Int.self) { group in
-            for identity in identities {
-                group.addTask {
-                    try await LoadWorker(identity, port: port, slots: slots).finishAll()
-                }
-            }
-            return try await group.reduce(0, +)
-        }
-        let seconds = (ContinuousClock.now - start) / .seconds(1)
-        let used = coordinator.usage.seconds - before
-        guard settled >= state.shards.count else { throw LoadError("\(settled) of \(state.shards.count) settled") }
-        let rate = Double(state.shards.count) / seconds
-        self.report(
-            "(a) leases, \(self.workers) workers × \(self.slots) slots",
-            "\(Int(rate))/s, \(Int(used / Double(state.shards.count) * 1e6)) µs of the core each",
-            target: "5,000/s",
-            isMet: rate >= 5000
-        )
     }
 
     // MARK: - (b) idle workers

@@ -49,18 +49,19 @@ struct LoadCoordinator: AsyncParsableCommand {
 
 /// The benchmark's side of that process.
 final class CoordinatorProcess {
+    /// The one that it may use.
+    static let core = 0
+
     let port: Int
     private let process = Process()
     private let input = Pipe()
 
     /// Starts it and waits for its port.
-    ///
-    /// - Parameter core: the one that it may use.
-    init(_ state: LoadState, core: Int = 0) throws {
+    init(_ state: LoadState) throws {
         let output = Pipe()
         self.process.executableURL = URL(filePath: "/usr/bin/env")
         self.process.arguments = [
-            "taskset", "-c", "\(core)", "/proc/\(getpid())/exe", "load-coordinator", state.folder.path,
+            "taskset", "-c", "\(Self.core)", "/proc/\(getpid())/exe", "load-coordinator", state.folder.path,
         ]
         self.process.standardInput = self.input
         self.process.standardOutput = output
