@@ -5,6 +5,8 @@ internal import Synchronization
 public struct Tool: Sendable {
     public static let openssl = Tool.find("openssl")
     public static let python = Tool.find("python3")
+    /// Debian's name of it, or its own.
+    public static let testssl = Tool.find("testssl") ?? Tool.find("testssl.sh")
 
     public let path: String
 
