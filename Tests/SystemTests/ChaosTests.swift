@@ -11,6 +11,9 @@ struct ChaosTests {
     private static let seed =
         ProcessInfo.processInfo.environment["QUINTET_CHAOS_SEED"].flatMap { UInt64($0) } ?? 1
 
+    /// A long storm needs work to last it.
+    private static let seeds = max(2, Int(Self.seconds / 15))
+
     /// Mean seconds between two blows: they come as a Poisson process.
     private static let meanSecondsBetweenBlows = 1.5
     /// How long a frozen process stays so at most: longer than a heartbeat, shorter than a lease and longer.
@@ -22,7 +25,7 @@ struct ChaosTests {
     /// is over, whoever dies being started again; the table compared with that of an undisturbed run.
     @Test func `a sweep in a storm gives the table of an undisturbed one`() async throws {
         let sandbox = try Sandbox()
-        let grid = try sandbox.writeGrid(epochs: 40, seeds: 2)
+        let grid = try sandbox.writeGrid(epochs: 40, seeds: Self.seeds)
         let (calm, stormy) = ("\(sandbox.folder)/calm", "\(sandbox.folder)/stormy")
         #expect(try await sandbox.run(["launch", grid, "--state", calm]).code == 0)
 
@@ -34,6 +37,7 @@ struct ChaosTests {
             try await storm.blow(freezing: Self.frozenSeconds)
         }
         let output = try await storm.finish()
+        print("storm of \(Int(Self.seconds)) s, seed \(Self.seed), \(2 * Self.seeds) shards: \(storm.figures)")
         #expect(output.code == 0, "\(output.text)")
         let left = await sandbox.waitUntilEmpty()
         #expect(left.isEmpty, "left behind: \(left)")
@@ -57,6 +61,8 @@ private struct Storm {
     private var coordinator: Running
     private var workers: [Running] = []
     private let joinLine: String
+    /// How often what was done: blows by kind and process, and restarts.
+    private var counts: [String: Int] = [:]
 
     private static let workerCount = 2
     /// The sweep is small: in calm it ends in a few seconds.
@@ -97,9 +103,11 @@ private struct Storm {
         let kinds = ["worker", "train", "train", "launch", "resume"]
         let kind = kinds.randomElement(using: &self.random) ?? "worker"
         if let victim = self.sandbox.processes.filter({ $0.kind == kind }).randomElement(using: &self.random) {
-            switch Int.random(in: 0..<4, using: &self.random) {
-            case 0: kill(victim.id, SIGSEGV)
-            case 1:
+            let blow = ["SIGSEGV", "SIGSTOP", "SIGKILL", "SIGKILL"].randomElement(using: &self.random)
+            self.counts["\(blow ?? "") \(kind)", default: 0] += 1
+            switch blow {
+            case "SIGSEGV": kill(victim.id, SIGSEGV)
+            case "SIGSTOP":
                 kill(victim.id, SIGSTOP)
                 try await Task.sleep(for: .seconds(Double.random(in: seconds, using: &self.random)))
                 kill(victim.id, SIGCONT)
@@ -111,10 +119,21 @@ private struct Storm {
 
     private mutating func revive() throws {
         // Exit code 0 is the end of the sweep.
-        if !self.coordinator.isRunning { self.coordinator = try self.startCoordinator() }
+        if !self.coordinator.isRunning {
+            self.coordinator = try self.startCoordinator()
+            self.counts["coordinator restarted", default: 0] += 1
+        }
         for index in self.workers.indices where !self.workers[index].isRunning {
             self.workers[index] = try self.startWorker(index)
+            self.counts["worker restarted", default: 0] += 1
         }
+    }
+
+    /// What the storm did, for people.
+    var figures: String {
+        let network = self.proxy.seen.map { ("network \($0.key)", $0.value) }
+        return self.counts.merging(network) { $0 + $1 }.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+            .joined(separator: ", ")
     }
 
     /// The storm is over: waits until the sweep has ended.
