@@ -45,6 +45,7 @@ final class CoordinatorLoop: Sendable {
         var isEnded = false
         /// Leases whose start was told.
         var started: Set<LeaseToken> = []
+        var leaseTimes = LeaseTimes()
     }
 
     private let store: Store
@@ -151,6 +152,7 @@ final class CoordinatorLoop: Sendable {
                     continue
                 }
                 state.links.updateValue(link, forKey: worker)?.close()
+                state.leaseTimes.note(worker, threads: hello.threads)
                 self.notify(.workerJoined(worker, hello))
                 directives += state.coordinator.handle(
                     .workerJoined(worker, hello.capacity, holding: hello.holding),
@@ -176,7 +178,10 @@ final class CoordinatorLoop: Sendable {
         }
         try self.record(directives, isLast: isLast, at: now, &state)
         let shards = try self.shards(granted: directives)
-        for directive in directives { try self.carryOut(directive, shards, &state) }
+        for directive in directives {
+            if let time = state.leaseTimes.note(directive, at: now) { self.notify(.released(time)) }
+            try self.carryOut(directive, shards, &state)
+        }
         for worker in state.outbox.keys { self.deliver(to: worker, &state) }
         return isLast
     }

@@ -16,6 +16,8 @@ public enum CoordinatorNotice: Hashable, Sendable {
     /// - Parameter step: where its checkpoint stands.
     case started(String, by: WorkerName, step: Int)
     case finished(String, by: WorkerName, ShardResult)
+    /// A lease that was granted in this process has ended.
+    case released(CoreTime)
     case failed(String, AttemptFailure, Coordinator.Verdict)
     /// A worker failed shard after shard and gets none for so long.
     case suspended(WorkerName, seconds: Int, reason: String)

@@ -76,6 +76,8 @@ public struct ShardResult: Hashable, Codable, Sendable {
     public var scoredStep: Int
     /// Seconds of training, over all attempts that led here.
     public var runtimeSeconds: Double
+    /// From this attempt's `started` to its `finished`; absent where the trainer does not say.
+    public var elapsedSeconds: Double?
     public var samplesPerSecond: Double
     public var stepsPerSecond: Double
     public var peakMemoryBytes: Int

@@ -129,6 +129,7 @@ public final class TrainingRun {
     ///
     /// - Throws: ``TrainingFailure`` and the errors of the files that it reads and writes.
     public func run() throws -> TrainingOutcome {
+        let started = Clock.seconds
         try self.emit(
             .started(
                 .init(
@@ -152,7 +153,8 @@ public final class TrainingRun {
                 lastCheckpoint = Clock.seconds
             }
         }
-        guard let result = try self.score() else { return try self.interrupt() }
+        guard var result = try self.score() else { return try self.interrupt() }
+        result.elapsedSeconds = Clock.seconds - started
         try self.emit(.finished(result))
         return .finished(result)
     }

@@ -38,7 +38,7 @@ extension ProgressDisplay {
             let places = workers.joined(separator: " and ")
             let outcome = difference.map { "gave different results on \(places): \($0)" }
             self.write("\(name) \(outcome ?? "gave the same bits on \(places)")")
-        case .workerJoined, .workerLost, .sweepEnded, .ended, .drained, .broken: break
+        case .workerJoined, .workerLost, .sweepEnded, .ended, .drained, .broken, .released: break
         }
     }
 }

@@ -120,6 +120,7 @@ struct SweepSession {
         await workers.stop(Self.stopping(after: end))
         await service.shutdown()
         watching.cancel()
+        if let efficiency = Self.efficiency(await watching.value) { display.write(efficiency) }
         return end
     }
 
@@ -163,15 +164,30 @@ struct SweepSession {
         }
     }
 
+    /// How much of what was leased was training, for people.
+    private static func efficiency(_ time: CoreTime) -> String? {
+        guard time.leasedSeconds > 0 else { return nil }
+        return String(
+            format: "grid efficiency %.3f: of %.0f core seconds under lease, %.0f were training for accepted results",
+            time.trainedSeconds / time.leasedSeconds,
+            time.leasedSeconds,
+            time.trainedSeconds
+        )
+    }
+
     /// Tells what happens until it is over.
+    ///
+    /// - Returns: what all leases took.
     private func watch(
         _ service: CoordinatorService,
         _ display: ProgressDisplay,
         _ ends: AsyncStream<End>.Continuation
-    ) async {
+    ) async -> CoreTime {
+        var time = CoreTime()
         for await notice in service.notices {
             display.tell(notice)
             switch notice {
+            case .released(let more): time += more
             case .ended: ends.yield(.ended)
             case .drained: ends.yield(.drained)
             case .stalled(let reason) where self.options.listen == nil:
@@ -182,6 +198,7 @@ struct SweepSession {
             default: break
             }
         }
+        return time
     }
 
     private func printTable() throws {
