@@ -44,11 +44,10 @@ public struct Fuzzing: Sendable {
     /// - Parameters:
     ///   - subject: for messages.
     ///   - inputs: how many, where the environment's `QUINTET_FUZZ_INPUTS` does not say.
-    ///   - most: how many at most, whatever the environment says: where each costs much.
-    public init(_ subject: String, inputs: Int = 10_000, most: Int = .max, seed: UInt64 = 1) {
+    public init(_ subject: String, inputs: Int = 10_000, seed: UInt64 = 1) {
         self.subject = subject
         self.seed = seed
-        self.inputs = min(getenv("QUINTET_FUZZ_INPUTS").flatMap { Int(String(cString: $0)) } ?? inputs, most)
+        self.inputs = getenv("QUINTET_FUZZ_INPUTS").flatMap { Int(String(cString: $0)) } ?? inputs
     }
 
     /// Reads damaged copies of valid encodings.
