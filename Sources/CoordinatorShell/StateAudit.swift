@@ -18,6 +18,8 @@ public struct StateAudit: Sendable {
 
     /// Something that is not as it should be.
     public enum Finding: Hashable, Sendable, CustomStringConvertible {
+        /// The store's log, as it was found when the store was opened.
+        case log(String)
         /// SQLite's own check of the file's structure.
         case structure(String)
         /// A row whose checksum differs.
@@ -29,6 +31,7 @@ public struct StateAudit: Sendable {
 
         public var description: String {
             switch self {
+            case .log(let text): "the store's log: \(text)"
             case .structure(let text): "the store: \(text)"
             case .row(let row): "the store: \(row)"
             case .result(let key, let reason): "the result of shard \(key.short): \(reason)"
@@ -41,6 +44,7 @@ public struct StateAudit: Sendable {
         /// What a repair does about it; `nil` where nothing can be done from here.
         public var remedy: String? {
             switch self {
+            case .log: "what stood there is forgotten, and runs again"
             case .row(let row) where row.table == "result": "the shard runs again"
             case .row(let row) where row.table == "lease": "the lease is forgotten"
             case .row(let row) where row.table == "shard": "its failures and checkpoints are forgotten"
@@ -59,7 +63,8 @@ public struct StateAudit: Sendable {
         let results = try self.results().filter { finding in
             if case .result(let key, _) = finding { !names.contains(key.description) } else { true }
         }
-        return try self.structure() + rows.map(Finding.row) + results + self.checkpoints()
+        let log = self.store.logDamage.map { [Finding.log("\($0)")] } ?? []
+        return try log + self.structure() + rows.map(Finding.row) + results + self.checkpoints()
     }
 
     private func structure() throws -> [Finding] {
@@ -102,7 +107,8 @@ public struct StateAudit: Sendable {
     /// Does what can be done about a finding.
     public func repair(_ finding: Finding) throws {
         switch finding {
-        case .structure: break
+        // A log is mended, or not, when the store is opened.
+        case .log, .structure: break
         case .row(let row): try self.store.repair(row)
         case .result(let key, _): try self.store.forgetResult(of: key)
         case .missingBlob(let blob, let key): try self.store.forget(blob, of: key)

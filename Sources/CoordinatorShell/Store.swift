@@ -13,6 +13,8 @@ public final class Store: Sendable {
     /// Whether nothing that was written has failed. Else the system counts pages as written that stand in its cache
     /// alone: closing the store leaves the log for the next one to renew, and copies nothing out of it.
     private let isSound = Atomic(true)
+    /// What was wrong with the log when the store was opened.
+    let logDamage: StoreLog.Damage?
 
     /// A result changes pages anywhere in the tables: those of a hundred thousand shards are kept at hand.
     private static let cacheKibibytes = 256 << 10
@@ -31,11 +33,25 @@ public final class Store: Sendable {
         package var logPagesLimit: Int
         /// As `DurableFile.renew`.
         package var renew: (String) throws -> Void
+        /// A whole file; `nil` where there is none.
+        package var content: (String) -> [UInt8]?
 
-        package init(name: String, logPagesLimit: Int, renew: @escaping (String) throws -> Void) {
+        package init(
+            name: String,
+            logPagesLimit: Int,
+            renew: @escaping (String) throws -> Void,
+            content: @escaping (String) -> [UInt8]?
+        ) {
             self.name = name
             self.logPagesLimit = logPagesLimit
             self.renew = renew
+            self.content = content
+        }
+
+        func logDamage(_ path: String) throws -> StoreLog.Damage? {
+            try self.content(path).flatMap { content in
+                try StoreLog(bytes: content.count) { Array(content[$0..<min($0 + $1, content.count)]) }.damage()
+            }
         }
     }
 
@@ -47,13 +63,29 @@ public final class Store: Sendable {
     }
 
     /// As ``init(writing:)``, but opens a store with damaged rows too: for a ``StateAudit``, which names them.
-    public convenience init(repairing path: String) throws(StoreError) {
-        try self.init(writing: path, on: nil, refusesDamage: false)
+    ///
+    /// - Parameter mendsLog: whether a damaged log is cut first where it can no longer be read; else it stays as it is.
+    public convenience init(repairing path: String, mendsLog: Bool = false) throws(StoreError) {
+        try self.init(writing: path, on: nil, refusesDamage: false, mendsLog: mendsLog)
     }
 
     /// As ``init(writing:)``, in another file system than the system's.
-    package init(writing path: String, on fileSystem: FileSystem?, refusesDamage: Bool = true) throws(StoreError) {
+    package init(
+        writing path: String,
+        on fileSystem: FileSystem?,
+        refusesDamage: Bool = true,
+        mendsLog: Bool = false
+    ) throws(StoreError) {
         self.path = path
+        self.logDamage = try storing(path) {
+            try fileSystem.map { try $0.logDamage("\(path)-wal") }
+                ?? StoreLog.damage(in: "\(path)-wal", mends: mendsLog)
+        }
+        if let damage = self.logDamage {
+            if refusesDamage { throw Self.refusal(of: damage, path) }
+            // Closing would copy the log and remove it with all that it shows.
+            if !mendsLog { self.isSound.store(false, ordering: .relaxed) }
+        }
         self.queue = try storing(path) {
             // A commit whose sync failed may stand in the system's cache and not on the disk. SQLite would read it there,
             // build on it, and with the power's going leave a file in which one half is newer than the other.
@@ -78,6 +110,11 @@ public final class Store: Sendable {
         try self.makeTables()
         try self.refuseIfNotDurable()
         if refusesDamage { try self.refuseDamage() }
+        if mendsLog, self.logDamage != nil { try self.skipEpochs() }
+    }
+
+    private static func refusal(of damage: StoreLog.Damage, _ path: String) -> StoreError {
+        StoreError("\(path)-wal is damaged: \(damage); restore a copy, or forget them with quintet verify --repair")
     }
 
     /// Opens a store that is there, for reading; a coordinator may be at work on it.
@@ -86,6 +123,8 @@ public final class Store: Sendable {
     public init(reading path: String) throws(StoreError) {
         try Self.require(path)
         self.path = path
+        self.logDamage = try storing(path) { try StoreLog.damage(in: "\(path)-wal", mends: false) }
+        if let damage = self.logDamage { throw Self.refusal(of: damage, path) }
         self.queue = try storing(path) {
             var configuration = Configuration()
             configuration.readonly = true

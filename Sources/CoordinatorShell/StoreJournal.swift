@@ -16,6 +16,14 @@ extension Store {
         }
     }
 
+    /// The next epoch is higher than any that may have begun in commits that are lost.
+    func skipEpochs() throws(StoreError) {
+        let sql = """
+            INSERT INTO counter VALUES ('epoch', 1000000) ON CONFLICT (name) DO UPDATE SET value = value + 1000000
+            """
+        try self.write { try $0.execute(sql: sql) }
+    }
+
     /// Writes all entries in one durable transaction, or none.
     public func apply(_ entries: [Coordinator.JournalEntry]) throws(StoreError) {
         guard let gist = entries.last(where: \.isUrgent) ?? entries.last else { return }

@@ -295,7 +295,12 @@ extension SimulatedCluster {
         let disk = self.disk
         return try Store(
             writing: Self.storeFile,
-            on: Store.FileSystem(name: self.fileSystem.name, logPagesLimit: logPagesLimit) { try disk.renew($0) }
+            on: Store.FileSystem(
+                name: self.fileSystem.name,
+                logPagesLimit: logPagesLimit,
+                renew: { try disk.renew($0) },
+                content: { disk.files[$0]?.content }
+            )
         )
     }
 

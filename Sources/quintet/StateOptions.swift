@@ -44,12 +44,14 @@ struct StateOptions: ParsableArguments {
 
     /// Everything that the folder holds, and the lock that keeps coordinators away meanwhile.
     ///
-    /// - Parameter damaged: whether a store with damaged rows is opened too.
-    func audit(damaged: Bool) throws -> (StateAudit, FolderLock) {
+    /// - Parameters:
+    ///   - damaged: whether a damaged store is opened too.
+    ///   - mendsLog: whether its log is then mended first.
+    func audit(damaged: Bool, mendsLog: Bool = false) throws -> (StateAudit, FolderLock) {
         try self.folder.requireStore()
         let lock = try self.folder.lock()
         let path = self.folder.database
-        let store = try damaged ? Store(repairing: path) : Store(writing: path)
+        let store = try damaged ? Store(repairing: path, mendsLog: mendsLog) : Store(writing: path)
         return (StateAudit(store: store, blobs: try BlobStore(folder: self.folder.blobs)), lock)
     }
 

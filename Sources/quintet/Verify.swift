@@ -13,7 +13,7 @@ struct Verify: ParsableCommand {
     @OptionGroup var state: StateOptions
 
     func run() throws {
-        let (audit, lock) = try self.state.audit(damaged: true)
+        let (audit, lock) = try self.state.audit(damaged: true, mendsLog: self.repair)
         defer { withExtendedLifetime(lock) {} }
         let findings = try audit.findings()
         for finding in findings {
