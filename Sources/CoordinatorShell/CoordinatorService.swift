@@ -296,33 +296,41 @@ extension CoordinatorService {
         guard await self.loop.ask({ coordinator, _ in coordinator.wantsBlobs(of: offer.lease) }) == true else {
             return .uploadRefused(offer.digest, reason: "its shard has a result")
         }
-        return await self.onDisk { [checkpoints = self.checkpoints] in
-            let (blobs, digest) = (checkpoints.blobs, offer.digest)
-            if blobs.contains(digest) { return .stored(digest) }
-            let received = blobs.receivedBytes(of: digest)
-            return self.refusal(of: digest, bytes: offer.bytes - received) ?? .sendFrom(digest, offset: received)
+        return await self.onDisk(offer.digest) { blobs in
+            guard let offset = try blobs.nextOffset(of: offer.digest, totalBytes: offer.bytes) else { return nil }
+            try self.requireRoom(for: offer.digest, bytes: offer.bytes - offset)
+            return offset
         }
     }
 
-    /// A blob that does not fit is not begun, or not gone on with; its shard can do without.
-    private func refusal(of digest: Digest, bytes: Int) -> CoordinatorMessage? {
+    private func store(_ chunk: BlobChunk) async -> CoordinatorMessage {
+        await self.onDisk(chunk.digest) { blobs in
+            try self.requireRoom(for: chunk.digest, bytes: chunk.bytes.count)
+            return try blobs.add(chunk)
+        }
+    }
+
+    /// A blob that does not fit is not begun, or not gone on with.
+    private func requireRoom(for digest: Digest, bytes: Int) throws(BlobError) {
         let room = self.checkpoints.room()
-        guard bytes > room.bytes, !self.blobs.contains(digest) else { return nil }
+        guard bytes > room.bytes, !self.blobs.contains(digest) else { return }
         self.blobs.removePartial(digest)
-        let reason = "there is no room for its \(bytes >> 10) KiB: \(room.bound)"
-        self.logger.notice("checkpoint \(digest.short) is refused: \(reason)")
-        return .uploadRefused(digest, reason: reason)
+        throw BlobError("there is no room for its \(bytes >> 10) KiB: \(room.bound)")
     }
 
     /// A blob that cannot be stored is refused and no more: its shard can do without.
-    private func store(_ chunk: BlobChunk) async -> CoordinatorMessage {
+    ///
+    /// - Parameter work: gives where the blob's next part begins, or `nil` when it is in place.
+    private func onDisk(
+        _ digest: Digest,
+        _ work: @escaping @Sendable (BlobStore) throws -> Int?
+    ) async -> CoordinatorMessage {
         await self.onDisk { [blobs = self.blobs, logger = self.logger] in
-            if let refusal = self.refusal(of: chunk.digest, bytes: chunk.bytes.count) { return refusal }
             do {
-                return try blobs.add(chunk).map { .sendFrom(chunk.digest, offset: $0) } ?? .stored(chunk.digest)
+                return try work(blobs).map { .sendFrom(digest, offset: $0) } ?? .stored(digest)
             } catch {
-                logger.error("checkpoint \(chunk.digest.short) is not kept: \(error)")
-                return .uploadRefused(chunk.digest, reason: "\(error)")
+                logger.error("checkpoint \(digest.short) is not kept: \(error)")
+                return .uploadRefused(digest, reason: "\(error)")
             }
         }
     }

@@ -16,6 +16,7 @@ public struct BlobStore: Sendable {
     public let folder: String
     /// The largest blob that is taken.
     public let blobBytesLimit: Int
+    private let files: any BlobFiles
     private let used: ByteCount?
 
     private final class ByteCount: Sendable {
@@ -27,13 +28,31 @@ public struct BlobStore: Sendable {
     /// - Parameter countsBytes: whether ``usedBytes`` is kept.
     /// - Throws: ``StorageError`` where the folder cannot be made or read.
     public init(folder: String, blobBytesLimit: Int = 16 << 30, countsBytes: Bool = false) throws(StorageError) {
+        try self.init(
+            folder: folder,
+            blobBytesLimit: blobBytesLimit,
+            countsBytes: countsBytes,
+            files: SystemBlobFiles()
+        )
+    }
+
+    /// As ``init(folder:blobBytesLimit:countsBytes:)``, in another file system than the system's.
+    package init(
+        folder: String,
+        blobBytesLimit: Int = 16 << 30,
+        countsBytes: Bool = false,
+        files: any BlobFiles
+    ) throws(StorageError) {
         self.folder = folder
         self.blobBytesLimit = blobBytesLimit
+        self.files = files
         self.used = countsBytes ? ByteCount() : nil
-        try DurableFile.makeFolder("\(folder)/partial")
-        guard countsBytes else { return }
-        for digest in try self.all() { self.used?.add(Self.bytes(of: self.path(of: digest))) }
-        for digest in try Self.digests(in: "\(folder)/partial") { self.used?.add(self.receivedBytes(of: digest)) }
+        try files.makeFolder("\(folder)/partial")
+        // A process that was killed may have left a name that is not on the disk yet; from now on it is relied on.
+        try files.syncFolder(folder)
+        guard let used else { return }
+        for digest in try self.all() { used.add(files.bytes(of: self.path(of: digest)) ?? 0) }
+        for digest in try self.digests(in: "\(folder)/partial") { used.add(self.receivedBytes(of: digest)) }
     }
 
     /// What all blobs take, those on their way included; `nil` where they are not counted.
@@ -43,28 +62,34 @@ public struct BlobStore: Sendable {
     public func path(of digest: Digest) -> String { "\(self.folder)/\(digest)" }
 
     /// Whether the blob is there.
-    public func contains(_ digest: Digest) -> Bool { access(self.path(of: digest), F_OK) == 0 }
+    public func contains(_ digest: Digest) -> Bool { self.files.bytes(of: self.path(of: digest)) != nil }
 
     private func partialPath(of digest: Digest) -> String { "\(self.folder)/partial/\(digest)" }
 
     /// How many bytes of a blob have come so far; the next ones go there.
-    public func receivedBytes(of digest: Digest) -> Int { Self.bytes(of: self.partialPath(of: digest)) }
+    public func receivedBytes(of digest: Digest) -> Int { self.files.bytes(of: self.partialPath(of: digest)) ?? 0 }
 
-    private static func bytes(of path: String) -> Int {
-        var status = stat()
-        return stat(path, &status) == 0 ? Int(status.st_size) : 0
-    }
-
-    private func removeFile(_ path: String) {
-        let bytes = Self.bytes(of: path)
-        if unlink(path) == 0 { self.used?.add(-bytes) }
+    /// Where the next part of a blob of so many bytes begins, or `nil` when it is complete and in place. A process that
+    /// ended between its last part and its end has left it to this one.
+    ///
+    /// - Throws: ``StorageError`` where it cannot be put in place.
+    public func nextOffset(of digest: Digest, totalBytes: Int) throws -> Int? {
+        if self.contains(digest) { return nil }
+        let received = self.receivedBytes(of: digest)
+        guard received >= totalBytes, received > 0 else { return received }
+        do {
+            try self.complete(digest)
+            return nil
+        } catch is BlobError {
+            return 0
+        }
     }
 
     /// Adds a part. A part that does not begin where the last one ended changes nothing.
     ///
     /// - Returns: where the next part begins, or `nil` when the blob is complete and in place.
     /// - Throws: ``BlobError`` where the whole is not what its digest says (it is then thrown away), or is too large;
-    ///   ``StorageError`` where it cannot be written; what came before stays.
+    ///   ``StorageError`` where it cannot be written; what came before stays, unless it is not sure to be on the disk.
     public func add(_ chunk: BlobChunk) throws -> Int? {
         guard chunk.totalBytes <= self.blobBytesLimit else {
             throw BlobError(
@@ -72,35 +97,34 @@ public struct BlobStore: Sendable {
             )
         }
         if self.contains(chunk.digest) { return nil }
-        let path = self.partialPath(of: chunk.digest)
         let received = self.receivedBytes(of: chunk.digest)
-        guard received == chunk.offset else { return received }
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw StorageError("write", path) }
-        defer { close(descriptor) }
-        do {
-            try FaultPoint.reach("append", of: self.path(of: chunk.digest))
-            try DurableFile.writeAll(chunk.bytes, to: descriptor, path: path)
-        } catch {
-            // A part that came in half would be taken for whole.
-            ftruncate(descriptor, off_t(received))
-            throw error
+        guard received == chunk.offset else {
+            return try self.nextOffset(of: chunk.digest, totalBytes: chunk.totalBytes)
         }
+        try FaultPoint.reach("append", of: self.path(of: chunk.digest))
+        try self.files.append(chunk.bytes, to: self.partialPath(of: chunk.digest), at: received)
         self.used?.add(chunk.bytes.count)
         guard chunk.isLast else { return received + chunk.bytes.count }
-        try FaultPoint.reach("sync", of: self.path(of: chunk.digest))
-        try DurableFile.sync(descriptor, path: path)
         try self.complete(chunk.digest)
         return nil
     }
 
     private func complete(_ digest: Digest) throws {
         let path = self.partialPath(of: digest)
-        guard try SHA256.hash(file: path) == digest else {
-            self.removeFile(path)
-            throw BlobError("the bytes that came for blob \(digest.short) are not those of its digest; send it again")
+        do {
+            try FaultPoint.reach("sync", of: self.path(of: digest))
+            try self.files.sync(path)
+            guard try self.files.digest(of: path) == digest else {
+                throw BlobError(
+                    "the bytes that came for blob \(digest.short) are not those of its digest; send it again"
+                )
+            }
+            try self.files.rename(path, to: self.path(of: digest))
+        } catch {
+            // After a sync that failed, the system counts bytes and names as written that stand in its cache alone.
+            self.remove(digest)
+            throw error
         }
-        try DurableFile.rename(path, to: self.path(of: digest))
     }
 
     /// A part of a blob that is there.
@@ -146,8 +170,14 @@ public struct BlobStore: Sendable {
     /// Removes what has come of a blob that is not there completely.
     public func removePartial(_ digest: Digest) { self.removeFile(self.partialPath(of: digest)) }
 
+    private func removeFile(_ path: String) {
+        let bytes = self.files.bytes(of: path) ?? 0
+        self.files.remove(path)
+        self.used?.add((self.files.bytes(of: path) ?? 0) - bytes)
+    }
+
     /// All blobs that are there.
-    public func all() throws(StorageError) -> [Digest] { try Self.digests(in: self.folder) }
+    public func all() throws(StorageError) -> [Digest] { try self.digests(in: self.folder) }
 
     /// Removes every blob that is not among these, and what came of blobs that nobody has gone on sending for so long.
     /// Only while nobody sends one.
@@ -157,26 +187,15 @@ public struct BlobStore: Sendable {
     public func removeAll(except kept: Set<Digest>, partialSeconds: Int = 24 * 3600) throws(StorageError) -> Int {
         let needless = try self.all().filter { !kept.contains($0) }
         for digest in needless { self.removeFile(self.path(of: digest)) }
-        let oldest = time(nil) - partialSeconds
-        for digest in try Self.digests(in: "\(self.folder)/partial") {
-            var status = stat()
+        for digest in try self.digests(in: "\(self.folder)/partial") {
             let path = self.partialPath(of: digest)
-            if stat(path, &status) == 0, status.st_mtim.tv_sec < oldest { self.removeFile(path) }
+            if self.files.secondsSinceChange(of: path) > partialSeconds { self.removeFile(path) }
         }
         return needless.count
     }
 
-    private static func digests(in folder: String) throws(StorageError) -> [Digest] {
-        guard let stream = opendir(folder) else { throw StorageError("read", folder) }
-        defer { closedir(stream) }
-        var digests: [Digest] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if let digest = Digest(name) { digests.append(digest) }
-        }
-        return digests.sorted()
+    private func digests(in folder: String) throws(StorageError) -> [Digest] {
+        try self.files.names(in: folder).compactMap { Digest($0) }.sorted()
     }
 }
 

@@ -74,6 +74,29 @@ private final class Folder {
         #expect(!store.contains(digest) && store.receivedBytes(of: digest) == 0)
     }
 
+    /// Goal: a process that was killed between a blob's last part and its end stops nobody. Method: a partial file as it
+    /// left it; asked for the next part, or sent one, the store puts the blob in place.
+    @Test func `a blob that came whole and was not put in place is, and a wrong one is sent anew`() throws {
+        let folder = try Folder()
+        let store = try BlobStore(folder: folder.path)
+        let digest = SHA256.hash(self.bytes)
+        let partial = URL(filePath: "\(folder.path)/partial/\(digest)")
+        try Data(self.bytes).write(to: partial)
+        #expect(try store.nextOffset(of: digest, totalBytes: 1000) == nil)
+        #expect(store.contains(digest))
+        store.remove(digest)
+        try Data(self.bytes).write(to: partial)
+        #expect(try store.add(self.chunk(0..<400)) == nil)
+        #expect(store.contains(digest))
+        store.remove(digest)
+        for count in [1000, 1001] {
+            try Data(repeating: 1, count: count).write(to: partial)
+            #expect(try store.nextOffset(of: digest, totalBytes: 1000) == 0)
+            #expect(!store.contains(digest) && store.receivedBytes(of: digest) == 0)
+        }
+        #expect(try store.nextOffset(of: SHA256.hash([]), totalBytes: 0) == 0)
+    }
+
     @Test func `a blob over the limit is refused before a byte is written`() throws {
         let folder = try Folder()
         let store = try BlobStore(folder: folder.path, blobBytesLimit: 999)
