@@ -83,7 +83,13 @@ import Testing
             seed: 1
         )
         let grant = CoordinatorMessage.grant(
-            Grant(lease: Self.lease, name: "n", shard: try ShardText(shard), checkpointSeconds: 1.5, last: Self.checkpoint)
+            Grant(
+                lease: Self.lease,
+                name: "n",
+                shard: try ShardText(shard),
+                checkpointSeconds: 1.5,
+                last: Self.checkpoint
+            )
         )
         #expect(try CoordinatorMessage(grant.frame()) == grant)
     }
