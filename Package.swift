@@ -64,7 +64,7 @@ let package = Package(
         .target(
             name: "CoordinatorShell",
             dependencies: [
-                "Coordination", "CSQLite", "Digests", "Files", "Sweeps", "Transport", "Wire", database, logging,
+                "Coordination", "CSQLite", "Digests", "Files", "Sweeps", "Transport", "Wire", database, sqlite, logging,
             ]
         ),
         .target(

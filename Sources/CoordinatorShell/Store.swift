@@ -94,7 +94,7 @@ public final class Store: Sendable {
             configuration.journalMode = .wal
             configuration.busyMode = .timeout(5)
             configuration.prepareDatabase { [logPagesLimit = fileSystem?.logPagesLimit] database in
-                database.add(function: Table.rowSum)
+                try RowSum.add(to: database)
                 _ = sqlite_keep_log(database.sqliteConnection, 1)
                 // Before all that looks into the file: without shared memory it must be ours alone.
                 if logPagesLimit != nil { try database.execute(sql: "PRAGMA locking_mode = EXCLUSIVE") }
@@ -129,7 +129,7 @@ public final class Store: Sendable {
             var configuration = Configuration()
             configuration.readonly = true
             configuration.busyMode = .timeout(5)
-            configuration.prepareDatabase { $0.add(function: Table.rowSum) }
+            configuration.prepareDatabase { try RowSum.add(to: $0) }
             return try DatabaseQueue(path: path, configuration: configuration)
         }
         try self.checkVersion(try self.version())

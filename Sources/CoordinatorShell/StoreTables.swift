@@ -10,26 +10,6 @@ struct Table: Sendable {
     /// Names, and what SQLite is told of each.
     let columns: [String]
 
-    /// The first eight bytes of SHA-256 over the table's name and the row's columns, each with its type and length.
-    static let rowSum = DatabaseFunction("rowSum", pure: true) { values in
-        var bytes: [UInt8] = []
-        func append(_ type: UInt8, _ value: some Collection<UInt8>) {
-            bytes.append(type)
-            withUnsafeBytes(of: Int64(value.count).littleEndian) { bytes += $0 }
-            bytes += value
-        }
-        for value in values {
-            switch value.storage {
-            case .null: append(0, [])
-            case .int64(let integer): withUnsafeBytes(of: integer.littleEndian) { append(1, $0) }
-            case .double(let number): withUnsafeBytes(of: number.bitPattern.littleEndian) { append(2, $0) }
-            case .string(let text): append(3, text.utf8)
-            case .blob(let data): append(4, data)
-            }
-        }
-        return SHA256.hash(bytes).bytes.prefix(8).reduce(0 as Int64) { $0 << 8 | Int64($1) }
-    }
-
     private var sum: String {
         let names = self.columns.map { $0.prefix { $0 != " " } }
         return "rowSum('\(self.name)', \(names.joined(separator: ", ")))"

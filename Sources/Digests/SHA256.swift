@@ -10,8 +10,11 @@ import COpenSSL
 public struct SHA256: ~Copyable {
     private let context: OpaquePointer
 
+    /// Looked up once: to look it up takes longer than to hash a short text.
+    private nonisolated(unsafe) static let algorithm = EVP_MD_fetch(nil, "SHA256", nil)
+
     public init() {
-        guard let context = EVP_MD_CTX_new(), EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else {
+        guard let context = EVP_MD_CTX_new(), EVP_DigestInit_ex(context, Self.algorithm, nil) == 1 else {
             preconditionFailure("libcrypto offers no SHA-256")
         }
         self.context = context
