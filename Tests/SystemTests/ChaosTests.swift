@@ -12,7 +12,7 @@ struct ChaosTests {
         ProcessInfo.processInfo.environment["QUINTET_CHAOS_SEED"].flatMap { UInt64($0) } ?? 1
 
     /// A long storm needs work to last it.
-    private static let seeds = max(2, Int(Self.seconds / 15))
+    private static let seeds = max(2, Int(Self.seconds / 60))
 
     /// Mean seconds between two blows: they come as a Poisson process.
     private static let meanSecondsBetweenBlows = 1.5
@@ -36,7 +36,7 @@ struct ChaosTests {
             try await Task.sleep(for: .milliseconds(Int(1000 * min(wait, 5))))
             try await storm.blow(freezing: Self.frozenSeconds)
         }
-        let output = try await storm.finish()
+        let output = try await storm.finish(withinSeconds: 120 + Self.seconds)
         print("storm of \(Int(Self.seconds)) s, seed \(Self.seed), \(2 * Self.seeds) shards: \(storm.figures)")
         #expect(output.code == 0, "\(output.text)")
         let left = await sandbox.waitUntilEmpty()
@@ -65,8 +65,6 @@ private struct Storm {
     private var counts: [String: Int] = [:]
 
     private static let workerCount = 2
-    /// The sweep is small: in calm it ends in a few seconds.
-    private static let calmSeconds = 120.0
 
     init(sandbox: Sandbox, grid: String, state: String, seed: UInt64) async throws {
         self.sandbox = sandbox
@@ -136,11 +134,11 @@ private struct Storm {
             .joined(separator: ", ")
     }
 
-    /// The storm is over: waits until the sweep has ended.
-    mutating func finish() async throws -> (code: Int32, text: String) {
+    /// The storm is over: waits until the sweep has ended, which takes much less in calm.
+    mutating func finish(withinSeconds seconds: Double) async throws -> (code: Int32, text: String) {
         self.proxy.calmDown()
         defer { self.proxy.close() }
-        let end = ContinuousClock.now + .seconds(Self.calmSeconds)
+        let end = ContinuousClock.now + .seconds(seconds)
         while ContinuousClock.now < end {
             if !self.coordinator.isRunning, await self.coordinator.wait() == 0 { break }
             try self.revive()
