@@ -71,7 +71,12 @@ let package = Package(
             name: "WorkerShell",
             dependencies: ["Coordination", "Digests", "Files", "Sweeps", "Transport", "Wire", logging]
         ),
-        .target(name: "Simulation", dependencies: ["Coordination", "CoordinatorShell", "Digests", "Sweeps", sqlite]),
+        .target(
+            name: "Simulation",
+            dependencies: [
+                "Coordination", "CoordinatorShell", "Digests", "Files", "Sweeps", "Transport", "Wire", sqlite,
+            ]
+        ),
         .target(name: "Fetching", dependencies: ["Digests", "Transport"]),
 
         // The bridge.

@@ -97,7 +97,7 @@ extension Store {
     }
 
     /// Whether this name is shut out.
-    func isBanned(_ worker: WorkerName) throws(StoreError) -> Bool {
+    package func isBanned(_ worker: WorkerName) throws(StoreError) -> Bool {
         try self.read { try Self.worker("name", worker, $0)?.state == .banned }
     }
 

@@ -16,8 +16,12 @@ extension SimulatedCluster {
         }
         guard self.isUnchecked else { return }
         self.isUnchecked = false
-        for digest in self.model.blobs where !self.blobs.contains(digest) {
-            self.fail("checkpoint \(digest.short) is recorded and its blob is gone")
+        for digest in self.model.blobs where !self.isWhole(digest) {
+            self.fail("checkpoint \(digest.short) is recorded and its blob is not whole")
+        }
+        for link in self.links.values where link.isAdmitted && link.coordinatorEnd {
+            let name = self.machines[link.worker].name
+            if self.model.banned.contains(name) { self.fail("\(name) is banned and connected") }
         }
         guard let core = self.process?.core else { return }
         core.checkInvariants()
@@ -31,7 +35,7 @@ extension SimulatedCluster {
             }
             if core.failures(of: key) != entry.failures { self.fail("\(key.short) counts other failures than its row") }
             if core.checkpoints(of: key) != entry.checkpoints { self.fail("\(key.short) knows other checkpoints") }
-            if entry.failures.experiment.count > self.experimentFailures[key, default: 0] {
+            if entry.failures.experiment.count > self.experimentFailures[key, default: []].count {
                 self.fail(
                     "\(key.short) is charged with \(entry.failures.experiment.count) failures of its own too many"
                 )
@@ -51,15 +55,37 @@ extension SimulatedCluster {
                 if grant?.key != lease.key || grant?.worker != worker {
                     self.fail("\(lease) was never granted to \(worker)")
                 }
-                if result != SimulatedSweep.result(of: lease.key) { self.fail("\(lease.key.short) has another result") }
+                if self.model.banned.contains(worker) { self.fail("a result of \(worker), which is banned, counts") }
+                if result != self.expectedResult(of: lease.key) { self.fail("\(lease.key.short) has another result") }
+                if self.resumes[lease.key, default: 0] > 1 { self.seen.insert(.resumedOften) }
             case .failed(let key, let failures, let verdict) where verdict != .retry:
-                self.seen.insert(.givenUp)
-                let isOwn = failures.last?.cause == .experiment && self.experimentFailures[key, default: 0] > 0
-                let isLost = failures.infrastructure >= Coordinator.Limits().infrastructureAttempts
-                if !isOwn, !isLost { self.fail("\(key.short) was given up for \(failures)") }
+                self.checkGivenUp(key, failures, verdict)
             default: break
             }
         }
+    }
+
+    /// A shard is given up for what its trainers did in fact: where it would fail anywhere, on two workers, or as often as
+    /// it may fail on one; or because it was lost as often as that may be.
+    private mutating func checkGivenUp(
+        _ key: ShardKey,
+        _ failures: Coordinator.Failures,
+        _ verdict: Coordinator.Verdict
+    ) {
+        self.seen.insert(.givenUp)
+        let (own, limits) = (self.experimentFailures[key, default: []], Coordinator.Limits())
+        let isJust: Bool
+        if verdict == .failed {
+            self.seen.insert(.failedForGood)
+            isJust = own.contains { $0.kind.isDeterministic }
+        } else if failures.infrastructure >= limits.infrastructureAttempts {
+            isJust = true
+        } else {
+            let isOnTwo = Set(own.map(\.machine)).count > 1
+            if isOnTwo { self.seen.insert(.quarantinedByTwo) }
+            isJust = isOnTwo || own.count >= limits.experimentAttempts
+        }
+        if !isJust { self.fail("\(key.short) was given up for \(failures)") }
     }
 
     /// When a grant is sent.
@@ -67,34 +93,36 @@ extension SimulatedCluster {
         if self.granted.updateValue((lease.key, worker), forKey: lease.token) != nil {
             self.fail("token \(lease.token) was granted twice")
         }
+        if self.model.banned.contains(worker) { self.fail("\(worker) is banned and gets \(lease)") }
         guard let last = checkpoints.last else { return }
         self.seen.insert(.resumed)
+        self.resumes[lease.key, default: 0] += 1
         if let maker = self.makers[last.digest], self.machines[maker].name != worker {
             self.seen.insert(.resumedElsewhere)
         }
-        if !self.blobs.contains(last.digest) { self.fail("\(lease) goes on from a checkpoint that is gone") }
+        if !self.isWhole(last.digest) { self.fail("\(lease) goes on from a checkpoint that is gone") }
     }
 
     /// When a store is opened: it holds the acknowledged commits, and at most the one of unknown outcome besides.
     mutating func checkOpened(_ store: Store) throws(StoreError) {
-        if let other = self.modelIfCommitted, other != self.model {
-            let (was, had) = (try self.model.matches(store), try other.matches(store))
-            if had {
-                self.seen.insert(.unacknowledgedKept)
-                self.note("the store holds the commit of unknown outcome")
-                self.model = other
-            } else if was {
+        let others = self.otherModels.filter { $0 != self.model }
+        var other: StoreModel?
+        for each in others where try each.matches(store) { other = each }
+        if try self.model.matches(store) {
+            if !others.isEmpty {
                 self.seen.insert(.unacknowledgedLost)
                 self.note("the store does not hold the commit of unknown outcome")
-            } else {
-                self.fail("the store holds neither what was acknowledged nor that and the last commit")
             }
-        } else if try !self.model.matches(store) {
+        } else if let other {
+            self.seen.insert(.unacknowledgedKept)
+            self.note("the store holds the commit of unknown outcome")
+            self.model = other
+        } else {
             let shards = try store.knownShards(of: SimulatedSweep.name)
             let other = zip(shards, self.model.knownShards).first { $0 != $1 }
             self.fail("the store does not hold what was acknowledged, but \(String(describing: other))")
         }
-        self.modelIfCommitted = nil
+        self.otherModels = []
         for key in self.acknowledged where self.model.entries[key]?.isDone != true {
             self.fail("the acknowledged result of \(key.short) is lost")
         }
@@ -109,7 +137,8 @@ extension SimulatedCluster {
             try self.checkOpened(store)
             for shard in try store.shards(of: SimulatedSweep.all[self.shardCount - 1].sweep) {
                 let isDone = self.model.entries[shard.key]?.isDone == true
-                if shard.result != (isDone ? SimulatedSweep.result(of: shard.key) : nil) {
+                let expected = self.expectedResult(of: shard.key)
+                if shard.result != (isDone ? expected : nil) {
                     self.fail("the table says of \(shard.planned.name): \(String(describing: shard.result))")
                 }
             }

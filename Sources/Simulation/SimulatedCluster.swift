@@ -23,6 +23,7 @@ struct SimulatedCluster {
         case startWorker(Int)
         case startCoordinator
         case emptyDisk
+        case approve(Int)
         case fault
         case calm
     }
@@ -45,9 +46,12 @@ struct SimulatedCluster {
 
     let disk: SimulatedDisk
     let fileSystem: DiskFileSystem
-    var blobs: Set<Digest> = []
     /// Removed, but a power loss may bring them back.
     var removedBlobs: Set<Digest> = []
+    /// The bytes of every checkpoint that a trainer has left.
+    var contents: [Digest: [UInt8]] = [:]
+    /// The version that coordinators are of.
+    var release = 0
     var process: CoordinatorProcess?
     var lives = 0
     var isRestarting = false
@@ -58,19 +62,25 @@ struct SimulatedCluster {
     var core: Set<Int> = []
 
     // What the checks go by.
+    /// Whether the last damage was a write that went astray.
+    var isMisplaced = false
     /// Whether the coordinator or its disk may be another than at the last check.
     var isUnchecked = false
     /// What every opened store must hold.
     var model = StoreModel()
-    /// What it holds if a commit whose outcome nobody was told of has happened.
-    var modelIfCommitted: StoreModel?
+    /// What it may hold instead: a commit whose outcome nobody was told of has happened.
+    var otherModels: [StoreModel] = []
     var epochs: UInt64 = 0
     /// Every lease that any coordinator gave out, and to whom.
     var granted: [LeaseToken: (key: ShardKey, worker: WorkerName)] = [:]
     /// Shards whose results a worker was told to forget.
     var acknowledged: Set<ShardKey> = []
-    /// How often trainers failed by themselves.
-    var experimentFailures: [ShardKey: Int] = [:]
+    /// Where and how trainers failed by themselves.
+    var experimentFailures: [ShardKey: [(machine: Int, kind: FailureKind)]] = [:]
+    /// How often attempts went on from a checkpoint.
+    var resumes: [ShardKey: Int] = [:]
+    /// The results that uninterrupted attempts have.
+    var expectedResults: [ShardKey: ShardResult] = [:]
     /// Who made a checkpoint.
     var makers: [Digest: Int] = [:]
 
@@ -185,6 +195,7 @@ struct SimulatedCluster {
         case .startWorker(let index): self.start(index)
         case .startCoordinator: self.startCoordinator()
         case .emptyDisk: self.disk.isFull = false
+        case .approve(let index): self.approve(index)
         case .fault: self.strike()
         case .calm: self.becomeCalm()
         }
@@ -235,6 +246,7 @@ struct SimulatedCluster {
         self.machines[index].downBlockedUntil = 0
         self.machines[index].isLost = false
         self.machines[index].pausedUntil = 0
+        self.schedule(.approve(index), within: 1...1000)
         if self.machines[index].worker == nil { self.schedule(.startWorker(index), within: 1...1000) }
         self.wakeStreams(of: index)
     }
@@ -256,10 +268,21 @@ struct SimulatedCluster {
         self.disk.writeFaults = isOn ? self.swarm.writeFaultProbability : 0
         self.disk.syncFaults = isOn ? self.swarm.syncFaultProbability : 0
         self.disk.lossProbability = self.swarm.crashFaultProbability
-        if !isOn { self.disk.operationsUntilPowerLoss = nil }
+        if !isOn { self.disk.fuse = nil }
     }
 
     var isCalm: Bool { self.calmSince != nil }
+
+    mutating func newClock() -> LocalClock {
+        self.swarm.hasBadClocks ? LocalClock(using: &self.random) : LocalClock()
+    }
+
+    mutating func expectedResult(of key: ShardKey) -> ShardResult {
+        if let result = self.expectedResults[key] { return result }
+        let result = SimulatedSweep.result(of: key, steps: self.swarm.steps)
+        self.expectedResults[key] = result
+        return result
+    }
 
     /// Shards that are neither done nor given up.
     var unfinished: [String] {

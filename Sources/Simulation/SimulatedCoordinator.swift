@@ -2,12 +2,14 @@ internal import Coordination
 internal import CoordinatorShell
 internal import Digests
 internal import Sweeps
+internal import Wire
 
 /// The coordinator's process: what its loop keeps.
 struct CoordinatorProcess {
     enum Input {
         case event(Coordinator.Event)
-        case joined(worker: Int, connection: Int, slots: Int, holding: [Lease])
+        case joined(worker: Int, connection: Int, Hello)
+        case ban(worker: Int)
         case said(worker: Int, connection: Int, Upward)
         case lost(worker: Int, connection: Int)
     }
@@ -15,6 +17,8 @@ struct CoordinatorProcess {
     let life: Int
     var core: Coordinator
     let store: Store
+    let blobs: BlobStore
+    let clock: LocalClock
     var inbox: [Input] = []
     /// Whether a turn is planned or its commit under way.
     var isBusy = false
@@ -52,46 +56,59 @@ extension SimulatedCluster {
         guard let inputs = self.process?.inbox else { return }
         self.isUnchecked = true
         self.process?.inbox = []
-        var directives = self.measureRoom()
-        for input in inputs {
-            guard let event = self.event(input) else { continue }
-            directives += self.process?.core.handle(event, at: self.now) ?? []
-            if case .joined(_, let connection, _, _) = input, self.process?.isEnded == true {
-                self.send(.down(.dismissed), on: StreamID(connection: connection, isUp: false))
+        let now = self.process?.clock.local(self.now) ?? self.now
+        var directives = self.measureRoom(at: now)
+        do {
+            for case .ban(let worker) in inputs { directives += self.ban(worker, at: now) }
+            for input in inputs {
+                guard let event = try self.event(input) else { continue }
+                directives += self.process?.core.handle(event, at: now) ?? []
+                if case .joined(_, let connection, _) = input, self.process?.isEnded == true {
+                    self.send(.down(.dismissed), on: StreamID(connection: connection, isUp: false))
+                }
             }
+        } catch {
+            return self.stopCoordinator("\(error)")
         }
-        if let wakeAt = self.process?.wakeAt, wakeAt <= self.now {
+        guard !self.disk.isProcessGone else { return self.stopCoordinator("it was killed") }
+        if let wakeAt = self.process?.wakeAt, wakeAt <= now {
             self.process?.wakeAt = nil
-            directives += self.process?.core.handle(.timeAdvanced, at: self.now) ?? []
+            directives += self.process?.core.handle(.timeAdvanced, at: now) ?? []
         }
         self.process?.waiting = directives
         self.record(directives)
     }
 
     /// On a full disk there is no room for any shard's checkpoints.
-    private mutating func measureRoom() -> [Coordinator.Directive] {
+    private mutating func measureRoom(at now: Instant) -> [Coordinator.Directive] {
         let isFull = self.disk.isFull
-        guard let process = self.process, isFull || process.isFull, self.now >= process.measuredAt + 1 else {
+        guard let process = self.process, isFull || process.isFull, now >= process.measuredAt + 1 else {
             return []
         }
         self.process?.isFull = isFull
-        self.process?.measuredAt = self.now
+        self.process?.measuredAt = now
         let room = Room(bytes: isFull ? -1 : .max, bound: "the disk is full")
-        return self.process?.core.handle(.roomMeasured(room), at: self.now) ?? []
+        return self.process?.core.handle(.roomMeasured(room), at: now) ?? []
     }
 
     /// An input as an event; `nil` for one that is answered here or comes too late.
-    private mutating func event(_ input: CoordinatorProcess.Input) -> Coordinator.Event? {
+    private mutating func event(_ input: CoordinatorProcess.Input) throws(StoreError) -> Coordinator.Event? {
         switch input {
         case .event(let event): return event
-        case .joined(let worker, let connection, let slots, let holding):
-            let name = self.machines[worker].name
+        case .ban: return nil
+        case .joined(let worker, let connection, let hello):
+            let (name, holding) = (self.machines[worker].name, hello.holding)
+            // It may have been let in a moment before it was banned.
+            guard try self.process?.store.isBanned(name) == false else {
+                self.hangUp(connection)
+                return nil
+            }
             if !holding.isEmpty { self.seen.insert(.cameBackHolding) }
             if let old = self.process?.links.updateValue(connection, forKey: name), old != connection {
                 self.hangUp(old)
             }
             self.noteAdoptions(holding)
-            return .workerJoined(name, Capacity(slots: slots), holding: holding)
+            return .workerJoined(name, hello.capacity, holding: holding)
         case .said(let worker, let connection, let message):
             guard self.process?.links[self.machines[worker].name] == connection else { return nil }
             return self.event(message, from: worker)
@@ -121,14 +138,14 @@ extension SimulatedCluster {
             self.sendDown(.heartbeat, to: name)
             return .heartbeat(name, holding: holding)
         case .checkpoint(let lease, let checkpoint):
-            guard self.blobs.contains(checkpoint.digest) else {
-                self.sendDown(.refused(lease, checkpoint.digest), to: name)
+            guard self.process?.blobs.contains(checkpoint.digest) == true else {
+                self.sendDown(.refused(checkpoint.digest), to: name)
                 return nil
             }
             return .checkpointed(name, lease, checkpoint)
         case .report(let lease, let outcome):
             if case .finished(_, let best?) = outcome, self.process?.core.wantsBlobs(of: lease) == true,
-                !self.blobs.contains(best.digest)
+                self.process?.blobs.contains(best.digest) == false
             {
                 self.seen.insert(.blobMissing)
                 self.sendDown(.missing(lease, best.digest), to: name)
@@ -138,7 +155,7 @@ extension SimulatedCluster {
             return .reported(name, lease, outcome)
         case .handBack(let lease): return .handedBack(name, lease)
         case .draining: return .workerDraining(name)
-        case .hello, .blob: preconditionFailure("\(message) is answered elsewhere")
+        case .hello, .offer, .part, .fetch: preconditionFailure("\(message) is answered elsewhere")
         }
     }
 
@@ -153,16 +170,15 @@ extension SimulatedCluster {
 
     /// What comes over a connection.
     mutating func hear(_ message: Upward, on connection: Int, from worker: Int) {
+        if case .hello(let hello, let release) = message {
+            return self.admit(worker, release: release, hello, on: connection)
+        }
+        guard self.links[connection]?.isAdmitted == true else { return }
         switch message {
-        case .hello(let slots, let holding):
-            self.send(.down(.welcome), on: StreamID(connection: connection, isUp: false))
-            self.post(.joined(worker: worker, connection: connection, slots: slots, holding: holding))
-        case .blob(let lease, let checkpoint):
-            // The blobs' own thread: it takes what is wanted, and answers when it is on the disk.
-            let isTaken = self.process?.core.wantsBlobs(of: lease) == true && !self.disk.isFull
-            if isTaken { self.blobs.insert(checkpoint.digest) } else { self.seen.insert(.uploadRefused) }
-            let answer: Downward = isTaken ? .stored(lease, checkpoint) : .refused(lease, checkpoint.digest)
-            self.send(.down(answer), on: StreamID(connection: connection, isUp: false))
+        case .offer, .part: self.hear(message, aboutBlobOn: connection)
+        case .fetch(let lease, let digest):
+            let content = self.disk.files["\(Self.blobsFolder)/\(digest)"]?.content
+            self.send(.down(.fetched(lease, digest, content)), on: StreamID(connection: connection, isUp: false))
         default: self.post(.said(worker: worker, connection: connection, message))
         }
     }
@@ -181,9 +197,12 @@ extension SimulatedCluster {
             + directives.compactMap { if case .record(let entry) = $0 { entry } else { nil } }
         self.process?.lazyEntries = entries
         guard !entries.isEmpty else { return self.endTurn() }
-        let deadline = process.lazyDeadline ?? self.now + 1
-        guard deadline <= self.now || entries.contains(where: \.isUrgent) else {
-            if process.lazyDeadline == nil { self.schedule(.timer(life: process.life), at: deadline.milliseconds) }
+        let now = process.clock.local(self.now)
+        let deadline = process.lazyDeadline ?? now + 1
+        guard deadline <= now || entries.contains(where: \.isUrgent) else {
+            if process.lazyDeadline == nil {
+                self.schedule(.timer(life: process.life), at: process.clock.global(deadline))
+            }
             self.process?.lazyDeadline = deadline
             return self.endTurn()
         }
@@ -208,8 +227,9 @@ extension SimulatedCluster {
         do {
             try change()
             self.model = next
+            self.otherModels = []
         } catch {
-            self.modelIfCommitted = next
+            self.otherModels.append(next)
             throw error
         }
     }
@@ -230,7 +250,8 @@ extension SimulatedCluster {
         }
         self.process?.isBusy = false
         guard let process = self.process else { return }
-        let isDue = [process.wakeAt, process.lazyDeadline].compactMap { $0 }.contains { $0 <= self.now }
+        let now = process.clock.local(self.now)
+        let isDue = [process.wakeAt, process.lazyDeadline].compactMap { $0 }.contains { $0 <= now }
         if !process.inbox.isEmpty || isDue { self.requestTurn() }
     }
 
@@ -251,16 +272,17 @@ extension SimulatedCluster {
         case .settle(let lease, let worker):
             if self.model.entries[lease.key]?.isDone == true { self.acknowledged.insert(lease.key) }
             self.sendDown(.settled(lease), to: worker)
-        case .acceptCheckpoint(let digest, let lease, let worker): self.sendDown(.accepted(lease, digest), to: worker)
+        case .acceptCheckpoint(let digest, _, let worker): self.sendDown(.accepted(digest), to: worker)
         case .discard(let digest):
-            guard try !process.store.refers(to: digest), self.blobs.remove(digest) != nil else { return }
+            guard try !process.store.refers(to: digest) else { return }
+            process.blobs.remove(digest)
             self.removedBlobs.insert(digest)
         case .disconnect(let worker):
             self.seen.insert(.silent)
             if let connection = self.process?.links.removeValue(forKey: worker) { self.hangUp(connection) }
         case .compare(_, _, let result):
             self.seen.insert(.ranTwice)
-            if result != SimulatedSweep.result(of: result.key) { self.fail("\(result.key.short) gave other bits") }
+            if result != self.expectedResult(of: result.key) { self.fail("\(result.key.short) gave other bits") }
         case .suspended: self.seen.insert(.suspended)
         case .outOfRoom: self.seen.insert(.outOfRoom)
         case .stalled, .sweepEnded: break
@@ -272,129 +294,8 @@ extension SimulatedCluster {
             self.closeCoordinator()
         case .wake(let instant):
             self.process?.wakeAt = instant
-            self.schedule(.timer(life: process.life), at: instant.milliseconds)
+            self.schedule(.timer(life: process.life), at: process.clock.global(instant))
         }
-    }
-
-    // MARK: - Beginning and end
-
-    mutating func startCoordinator() {
-        guard self.process == nil else { return }
-        self.isRestarting = false
-        do {
-            try self.openStore()
-        } catch {
-            self.note("the coordinator cannot start: \(error)")
-            self.endCoordinator()
-        }
-    }
-
-    static let storeFile = "quintet.sqlite"
-
-    func openFile(logPagesLimit: Int) throws(StoreError) -> Store {
-        let disk = self.disk
-        return try Store(
-            writing: Self.storeFile,
-            on: Store.FileSystem(
-                name: self.fileSystem.name,
-                logPagesLimit: logPagesLimit,
-                renew: { try disk.renew($0) },
-                content: { disk.files[$0]?.content }
-            )
-        )
-    }
-
-    private mutating func openStore() throws(StoreError) {
-        let copy = self.damageFile()
-        let store: Store
-        do {
-            store = try self.openFile(logPagesLimit: self.swarm.logPagesLimit)
-        } catch {
-            if let copy { self.noteRefusal(of: error, restoring: copy) }
-            throw error
-        }
-        if copy != nil { self.seen.insert(.damageHarmless) }
-        try self.checkOpened(store)
-        guard self.violation == nil else { return }
-        if self.random.chance(0.2), self.model.knownShards.contains(where: { $0.isGivenUp }) {
-            self.seen.insert(.retried)
-            let failed = self.model.knownShards.filter(\.isGivenUp)
-            try self.commit(self.model.applying(failed.map { .retried($0.key) })) { () throws(StoreError) in
-                _ = try store.retry([.failed, .quarantined], of: SimulatedSweep.name)
-            }
-        }
-        if self.lives > 0, self.shardCount < SimulatedSweep.shardsLimit, !self.isCalm, self.random.chance(0.1) {
-            self.seen.insert(.grown)
-            self.shardCount += 1
-        }
-        let sweep = SimulatedSweep.all[self.shardCount - 1]
-        var next = self.model
-        next.submit(sweep.keys)
-        try self.commit(next) { () throws(StoreError) in
-            _ = try store.submit(sweep.sweep, shards: sweep.shards, folders: [])
-        }
-        let referred = try store.referredBlobs()
-        if !self.blobs.isSubset(of: referred), !self.removedBlobs.isEmpty { self.seen.insert(.blobReturned) }
-        self.blobs.formIntersection(referred)
-        let epoch = try store.beginEpoch()
-        if epoch <= self.epochs { self.fail("epoch \(epoch) after \(self.epochs)") }
-        self.epochs = epoch
-        self.lives += 1
-        self.note("the coordinator starts epoch \(epoch)")
-        self.process = CoordinatorProcess(life: self.lives, core: Coordinator(epoch: epoch), store: store)
-        self.post(.event(.submitted(sweep.sweep.terms, try store.knownShards(of: SimulatedSweep.name))))
-    }
-
-    /// The process ends by itself, after a write that failed or because the power went meanwhile.
-    private mutating func stopCoordinator(_ reason: String) {
-        self.note("the coordinator stops: \(reason)")
-        self.endCoordinator()
-    }
-
-    /// As told: what is left to be written is, and the store is closed.
-    private mutating func closeCoordinator() {
-        guard let process = self.process else { return }
-        if !process.lazyEntries.isEmpty {
-            do {
-                try self.commit(self.model.applying(process.lazyEntries)) { () throws(StoreError) in
-                    try process.store.apply(process.lazyEntries)
-                }
-            } catch {
-                return self.stopCoordinator("\(error)")
-            }
-        }
-        try? process.store.close()
-        self.endCoordinator()
-    }
-
-    mutating func killCoordinator(withPower: Bool) {
-        guard self.process != nil else {
-            // What an earlier process left behind may still be on its way to the disk.
-            guard !withPower else { return }
-            self.disk.losePower()
-            return self.disk.endProcess()
-        }
-        self.seen.insert(withPower ? .coordinatorKilled : .powerLost)
-        self.note(withPower ? "the coordinator is killed" : "the coordinator's machine loses its power")
-        if !withPower { self.disk.losePower() }
-        self.endCoordinator()
-    }
-
-    private mutating func endCoordinator() {
-        self.isUnchecked = true
-        // The power may have gone during a write.
-        let hasPower = !self.disk.hasLostPower
-        self.disk.endProcess()
-        self.process = nil
-        for (connection, link) in self.links.sorted(by: { $0.key < $1.key }) where link.coordinatorEnd {
-            if hasPower { self.hangUp(connection) } else { self.closeCoordinatorEnd(connection) }
-        }
-        if !hasPower {
-            for digest in self.removedBlobs.sorted() where self.random.chance(0.5) { self.blobs.insert(digest) }
-        }
-        self.isRestarting = true
-        let wait = self.isCalm ? 1000 : self.swarm.restartMeanMilliseconds
-        self.schedule(.startCoordinator, within: 100...100 + wait)
     }
 }
 

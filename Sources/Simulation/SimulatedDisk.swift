@@ -15,6 +15,9 @@ final class SimulatedDisk {
         fileprivate var changes: [Change] = []
         /// Whether its name is on the disk.
         fileprivate var isNamed = false
+        /// The name that is, where it has a new one.
+        fileprivate var formerName: String?
+        fileprivate var isRenamed = false
         /// How often it was synced.
         fileprivate(set) var syncs = 0
 
@@ -53,6 +56,8 @@ final class SimulatedDisk {
     private(set) var process = 0
     /// Whether the last process ended with the power.
     private(set) var hasLostPower = false
+    /// Whether the process ended in the middle of an operation, and nobody has noticed yet.
+    private(set) var isProcessGone = false
     private var random: SeededGenerator
     /// Probabilities of faults.
     var readFaults = 0.0
@@ -61,8 +66,8 @@ final class SimulatedDisk {
     var isFull = false
     /// That an unsynced sector is lost with the power.
     var lossProbability = 1.0
-    /// After so many more operations the power goes.
-    var operationsUntilPowerLoss: Int?
+    /// After so many more operations the process is killed, or the power goes.
+    var fuse: (operations: Int, losesPower: Bool)?
     private(set) var seen: Set<Sometimes> = []
 
     init(seed: UInt64) { self.random = SeededGenerator(seed: seed) }
@@ -118,7 +123,7 @@ final class SimulatedDisk {
             throw .fault
         }
         file.settle()
-        if syncsNames, !file.isNamed { self.syncNames() }
+        if syncsNames, !file.isNamed { self.syncNames(in: "") }
     }
 
     /// Writes a file over itself, so that what a failed sync has given up is on the disk after all.
@@ -126,26 +131,52 @@ final class SimulatedDisk {
         guard let file = self.files[name] else { return }
         try self.write(file.content, to: file, at: 0)
         try self.sync(file, syncsNames: false)
-        self.syncNames()
+        self.syncNames(in: Self.folder(of: name))
     }
 
-    private func syncNames() {
-        for file in self.files.values { file.isNamed = true }
-        self.removed = [:]
+    static func folder(of name: String) -> String {
+        name.lastIndex(of: "/").map { String(name[..<$0]) } ?? ""
+    }
+
+    private func syncNames(in folder: String) {
+        for (name, file) in self.files where Self.folder(of: name) == folder {
+            file.isNamed = true
+            file.formerName = nil
+        }
+        self.removed = self.removed.filter { Self.folder(of: $0.key) != folder }
+    }
+
+    func syncFolder(_ folder: String) throws(Failure) {
+        try self.burnFuse()
+        if self.random.chance(self.syncFaults) {
+            self.seen.insert(.syncFault)
+            throw .fault
+        }
+        self.syncNames(in: folder)
+    }
+
+    func rename(_ old: String, to new: String) throws(Failure) {
+        guard let file = self.files.removeValue(forKey: old) else { throw .fault }
+        precondition(self.files[new] == nil, "\(new) is there")
+        file.isRenamed = true
+        if file.isNamed { (file.isNamed, file.formerName) = (false, old) }
+        self.files[new] = file
+        try self.burnFuse()
     }
 
     func remove(_ name: String, syncsNames: Bool) throws(Failure) {
         guard let file = self.files.removeValue(forKey: name) else { return }
         if file.isNamed { self.removed[name] = file }
         try self.burnFuse()
-        if syncsNames { self.syncNames() }
+        if syncsNames { self.syncNames(in: Self.folder(of: name)) }
     }
 
     private func burnFuse() throws(Failure) {
-        guard let left = self.operationsUntilPowerLoss else { return }
-        guard left <= 0 else { return self.operationsUntilPowerLoss = left - 1 }
-        self.seen.insert(.crashedInWrite)
-        self.losePower()
+        guard let fuse = self.fuse else { return }
+        guard fuse.operations <= 0 else { return self.fuse = (fuse.operations - 1, fuse.losesPower) }
+        self.seen.insert(fuse.losesPower ? .crashedInWrite : .killedInWrite)
+        if fuse.losesPower { self.losePower() } else { self.endProcess() }
+        self.isProcessGone = true
         throw .gone
     }
 
@@ -154,8 +185,9 @@ final class SimulatedDisk {
     /// A process ends; the system keeps what it wrote.
     func endProcess() {
         self.process += 1
-        self.operationsUntilPowerLoss = nil
+        self.fuse = nil
         self.hasLostPower = false
+        self.isProcessGone = false
     }
 
     func losePower() {
@@ -163,8 +195,12 @@ final class SimulatedDisk {
         self.hasLostPower = true
         for (name, file) in self.files.sorted(by: { $0.key < $1.key }) {
             self.tear(file)
-            if !file.isNamed, self.random.chance(self.lossProbability) { self.files[name] = nil }
-            file.isNamed = true
+            if !file.isNamed, self.random.chance(self.lossProbability) {
+                self.files[name] = nil
+                if file.isRenamed { self.seen.insert(.renameLost) }
+                if let former = file.formerName, self.files[former] == nil { self.files[former] = file }
+            }
+            (file.isNamed, file.formerName) = (true, nil)
         }
         for (name, file) in self.removed.sorted(by: { $0.key < $1.key }) where self.files[name] == nil {
             guard self.random.chance(0.5) else { continue }
@@ -214,6 +250,13 @@ final class SimulatedDisk {
             return file
         }
         self.removed = [:]
+    }
+
+    /// Writes one block of a file over another, on the disk and wherever it was read: as a write does that goes astray.
+    func misplace(block: Int, of file: File, over other: Int, blockBytes: Int) {
+        let bytes = Array(file.content[block * blockBytes..<(block + 1) * blockBytes])
+        File.apply(.write(bytes, at: other * blockBytes), to: &file.content)
+        File.apply(.write(bytes, at: other * blockBytes), to: &file.durable)
     }
 
     /// Flips one bit of a file, on the disk and wherever it was read.

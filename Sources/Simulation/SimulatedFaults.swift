@@ -42,7 +42,8 @@ extension SimulatedCluster {
             self.endTrainer(trainer, .failed(Self.infrastructure("its trainer was killed")), on: index)
         case .coordinatorKilled: self.killCoordinator(withPower: true)
         case .coordinatorWithoutPower: self.killCoordinator(withPower: false)
-        case .powerLossInWrite: self.disk.operationsUntilPowerLoss = Int(self.random.number(0...30))
+        case .endInWrite:
+            self.disk.fuse = (Int(self.random.number(0...30)), losesPower: self.random.chance(0.6))
         case .coordinatorPaused:
             guard let process = self.process else { return }
             self.seen.insert(.coordinatorPaused)
@@ -50,6 +51,12 @@ extension SimulatedCluster {
             self.process?.pausedUntil = max(process.pausedUntil, until)
         case .coordinatorDrained: self.post(.event(.drainRequested))
         case .partition: self.partition(index)
+        case .workerBanned:
+            self.post(.ban(worker: index))
+        case .release:
+            self.seen.insert(.released)
+            self.release += 1
+            self.killCoordinator(withPower: true)
         case .diskFull:
             self.disk.isFull = true
             self.schedule(.emptyDisk, within: 1...20_000)
@@ -70,28 +77,44 @@ extension SimulatedCluster {
 
     // MARK: - Damage
 
-    /// Flips, now and then, a bit of the store's file while nobody has it open.
+    private static let pageBytes = 4096
+
+    /// Damages, now and then, the store's file or its log while nobody has it open: a bit flips, or a page is written
+    /// over another.
     ///
-    /// - Returns: the disk as it was, if one was flipped.
+    /// - Returns: the disk as it was, if something was damaged.
     mutating func damageFile() -> [String: [UInt8]]? {
-        guard !self.isCalm, self.random.chance(self.swarm.damageProbability),
-            let file = self.disk.files[Self.storeFile], !file.content.isEmpty
-        else { return nil }
+        guard !self.isCalm, self.random.chance(self.swarm.damageProbability) else { return nil }
+        let name = self.random.chance(0.5) ? Self.storeFile : Self.storeFile + "-wal"
+        guard let file = self.disk.files[name], !file.content.isEmpty else { return nil }
         let copy = self.disk.copy()
+        let pages = Int64(file.content.count / Self.pageBytes)
+        if name == Self.storeFile, pages > 1, self.random.chance(0.3) {
+            let (page, other) = (Int(self.random.number(0...pages - 1)), Int(self.random.number(0...pages - 1)))
+            self.note("fault: page \(page) of the store's file is written over page \(other)")
+            self.disk.misplace(block: page, of: file, over: other, blockBytes: Self.pageBytes)
+            self.isMisplaced = true
+            return copy
+        }
+        self.isMisplaced = false
         var byte = 0
         // Most of a file is zeros that mean nothing.
         for _ in 0..<8 where file.content[byte] == 0 || byte == 0 {
             byte = Int(self.random.number(0...Int64(file.content.count - 1)))
         }
         let bit = byte * 8 + Int(self.random.number(0...7))
-        self.note("fault: bit \(bit) of the store's file flips")
+        self.note("fault: bit \(bit) of \(name) flips")
         self.disk.flip(bit: bit, of: file)
         return copy
     }
 
     /// A damaged store was refused, and a person puts back a copy.
     mutating func noteRefusal(of error: StoreError, restoring copy: [String: [UInt8]]) {
-        if error.description.contains("its checksum differs") {
+        if self.isMisplaced {
+            self.seen.insert(.misplacedFound)
+        } else if error.description.contains("-wal is damaged") {
+            self.seen.insert(.logDamageFound)
+        } else if error.description.contains("its checksum differs") {
             self.seen.insert(.damageNamed)
         } else if error.description.contains("damaged") {
             self.seen.insert(.damageFound)

@@ -1,15 +1,19 @@
 internal import Coordination
 internal import Digests
 internal import Sweeps
+internal import Wire
 
 // Connections as workers and coordinators see them: bytes come in order or not at all, each end may be gone without
 // the other's knowing, and either way may be blocked by itself.
 
 /// From a worker to the coordinator.
 enum Upward {
-    case hello(slots: Int, holding: [Lease])
+    /// - Parameter release: of the worker's program.
+    case hello(Hello, release: Int)
     case heartbeat([Lease])
-    case blob(Lease, TrainerEvent.Checkpointed)
+    case offer(Lease, TrainerEvent.Checkpointed)
+    case part(BlobChunk, Lease)
+    case fetch(Lease, Digest)
     case checkpoint(Lease, TrainerEvent.Checkpointed)
     case report(Lease, Outcome)
     case handBack(Lease)
@@ -19,15 +23,18 @@ enum Upward {
 /// From the coordinator to a worker.
 enum Downward {
     case welcome
+    case refusedWorker(String)
     case heartbeat
     case grant(Lease, Checkpoints)
     case revoke(Lease)
     case handBack([Lease])
     case settled(Lease)
-    case stored(Lease, TrainerEvent.Checkpointed)
-    case accepted(Lease, Digest)
-    case refused(Lease, Digest)
+    case sendFrom(Digest, Int)
+    case stored(Digest)
+    case accepted(Digest)
+    case refused(Digest)
     case missing(Lease, Digest)
+    case fetched(Lease, Digest, [UInt8]?)
     case dismissed
 }
 
@@ -36,6 +43,15 @@ enum Message {
     case down(Downward)
     /// The other end is closed.
     case closed
+
+    /// What it takes of a path's capacity.
+    var bytes: Int {
+        switch self {
+        case .up(.part(let part, _)): part.bytes.count
+        case .down(.fetched(_, _, let bytes)): bytes?.count ?? 20
+        default: 20
+        }
+    }
 }
 
 struct StreamID: Hashable {
@@ -49,6 +65,8 @@ struct Stream {
     /// Whether the agenda knows of it.
     var isScheduled = false
     var clogUntil: Int64 = 0
+    /// When all that was sent is on its way.
+    var busyUntil: Int64 = 0
 }
 
 struct Link {
@@ -56,6 +74,8 @@ struct Link {
     /// Whether each side still has its end open.
     var workerEnd = true
     var coordinatorEnd = true
+    /// Whether the coordinator has let the worker in.
+    var isAdmitted = false
     var up = Stream()
     var down = Stream()
     /// When the worker last heard anything.
@@ -71,11 +91,15 @@ extension SimulatedCluster {
     /// How long a worker hears nothing before it hangs up.
     static let idleMilliseconds: Int64 = 30_000
 
-    private func isWhole(_ worker: Int) -> Bool { self.isCalm && self.core.contains(worker) }
+    func isWhole(_ worker: Int) -> Bool { self.isCalm && self.core.contains(worker) }
 
     mutating func send(_ message: Message, on id: StreamID) {
         guard let link = self.links[id.connection] else { return }
-        var ready = self.now.milliseconds + self.swarm.delayLeastMilliseconds
+        let begin = max(self.now.milliseconds, link[isUp: id.isUp].busyUntil)
+        if begin > self.now.milliseconds + 1000, message.bytes == 20 { self.seen.insert(.headOfLine) }
+        let busyUntil = begin + Int64(message.bytes) * 1000 / self.swarm.bytesPerSecond
+        self.links[id.connection]?[isUp: id.isUp].busyUntil = busyUntil
+        var ready = busyUntil + self.swarm.delayLeastMilliseconds
         ready += self.random.wait(mean: self.swarm.delayMeanMilliseconds)
         if !self.isWhole(link.worker) {
             if self.random.chance(self.swarm.lossProbability) {
@@ -114,7 +138,9 @@ extension SimulatedCluster {
         self.links[id.connection]?[isUp: id.isUp].isScheduled = false
         let blocked = max(
             stream.clogUntil,
-            id.isUp ? machine.upBlockedUntil : max(machine.downBlockedUntil, machine.pausedUntil)
+            id.isUp
+                ? max(machine.upBlockedUntil, self.process?.pausedUntil ?? 0)
+                : max(machine.downBlockedUntil, machine.pausedUntil)
         )
         guard blocked <= self.now.milliseconds else {
             // What is blocked for good is woken by a healing, if by anything.
@@ -135,7 +161,7 @@ extension SimulatedCluster {
     /// A connection begins and ends once; all else must bear to come twice.
     private func isRepeatable(_ message: Message) -> Bool {
         switch message {
-        case .up(.hello), .down(.welcome), .closed: false
+        case .up(.hello), .down(.welcome), .down(.refusedWorker), .closed: false
         default: true
         }
     }
@@ -240,7 +266,16 @@ extension SimulatedCluster {
         self.links[connection] = Link(worker: index, heardAt: self.now.milliseconds)
         self.machines[index].connection = connection
         self.schedule(.idle(connection: connection), at: self.now.milliseconds + Self.idleMilliseconds)
-        self.sendUp(.hello(slots: worker.slots, holding: holding), from: index)
+        let hello = Hello(
+            version: "\(machine.release)",
+            host: machine.name,
+            slots: worker.slots,
+            threads: 1,
+            cores: 1,
+            memoryBytes: 1 << 40,
+            holding: holding
+        )
+        self.sendUp(.hello(hello, release: machine.release), from: index)
     }
 }
 

@@ -1,12 +1,15 @@
 internal import Coordination
 internal import Digests
 internal import Sweeps
+internal import Wire
 
 /// A worker's machine: its process, its trainers, its disk.
 struct Machine {
     struct Trainer {
         let lease: Lease
         var step: Int
+        /// What its steps so far have come to.
+        var state: UInt64
         var isStopping = false
     }
 
@@ -22,8 +25,16 @@ struct Machine {
     var life = 0
     var connection: Int?
     var trainers: [LeaseToken: Trainer] = [:]
-    /// What each attempt goes on from.
+    /// What each attempt goes on from, and what stands in it.
     var starts: [LeaseToken: Checkpoints] = [:]
+    var fetches: [LeaseToken: (lease: Lease, digest: Digest)] = [:]
+    var states: [LeaseToken: UInt64] = [:]
+    /// What is sent over the connection, one after the other.
+    var uploads: [Upload] = []
+    var clock = LocalClock()
+    /// The version of its program, and whether it was told to bring another.
+    var release = 0
+    var isOutdated = false
     /// The latest wish to be woken; earlier ones are void.
     var wakeRequest = 0
     /// On its disk.
@@ -39,7 +50,8 @@ struct Machine {
 // The workers' shells, and their trainers.
 extension SimulatedCluster {
     mutating func handle(_ event: Worker.Event, on index: Int) {
-        guard let directives = self.machines[index].worker?.handle(event, at: self.now) else { return }
+        let now = self.machines[index].clock.local(self.now)
+        guard let directives = self.machines[index].worker?.handle(event, at: now) else { return }
         for directive in directives { self.carryOut(directive, on: index) }
     }
 
@@ -60,23 +72,17 @@ extension SimulatedCluster {
             self.schedule(.dialed(worker: index, life: life, holding: holding), within: 1...50)
         case .heartbeat(let holding): self.sendUp(.heartbeat(holding), from: index)
         case .announceDraining: self.sendUp(.draining, from: index)
-        case .prepare(let lease):
-            let fails = self.random.chance(self.isCalm ? 0 : self.swarm.preparationFailureProbability)
-            let failure = AttemptFailure(cause: .infrastructure, kind: .other, message: "no room")
-            self.later(
-                fails ? .preparationFailed(lease.token, failure) : .prepared(lease.token),
-                on: index,
-                within: 1...2000
-            )
+        case .prepare(let lease): self.prepare(lease, on: index)
         case .start(let lease):
             let step = self.machines[index].starts[lease.token]?.last?.step ?? 0
-            self.machines[index].trainers[lease.token] = Machine.Trainer(lease: lease, step: step)
+            let state = self.machines[index].states[lease.token] ?? 0
+            self.machines[index].trainers[lease.token] = Machine.Trainer(lease: lease, step: step, state: state)
             self.scheduleTrainer(lease.token, on: index)
         case .stop(let token): self.machines[index].trainers[token]?.isStopping = true
         case .kill(let token):
             guard let trainer = self.machines[index].trainers.removeValue(forKey: token) else { return }
             self.endTrainer(trainer, .failed(Self.infrastructure("killed")), on: index)
-        case .upload(let lease, let checkpoint): self.sendUp(.blob(lease, checkpoint), from: index)
+        case .upload(let lease, let checkpoint): self.upload(checkpoint, lease, from: index)
         case .spool(let lease, let outcome):
             self.machines[index].spool[lease.token] = .init(outcome: .init(lease: lease, outcome: outcome))
             self.schedule(.spooled(worker: index, life: life, lease.token), within: 1...20)
@@ -85,10 +91,12 @@ extension SimulatedCluster {
         case .discard(let token):
             self.machines[index].spool[token] = nil
             self.machines[index].starts[token] = nil
+            self.machines[index].fetches[token] = nil
+            self.machines[index].states[token] = nil
         case .wake(let instant):
             self.machines[index].wakeRequest += 1
             let request = self.machines[index].wakeRequest
-            self.schedule(.wakeWorker(worker: index, request: request), at: instant.milliseconds)
+            self.schedule(.wakeWorker(worker: index, request: request), at: self.machines[index].clock.global(instant))
         case .leave(let departure):
             switch departure {
             case .asked: self.seen.insert(.asked)
@@ -107,7 +115,15 @@ extension SimulatedCluster {
 
     mutating func tell(_ message: Downward, to index: Int) {
         switch message {
-        case .welcome: self.handle(.connected, on: index)
+        case .welcome:
+            // Nothing goes on that was asked of an earlier connection.
+            self.machines[index].uploads = []
+            self.fetchAgain(on: index)
+            self.handle(.connected, on: index)
+        case .refusedWorker(let reason):
+            self.note("\(self.machines[index].name) ends: \(reason)")
+            self.machines[index].isOutdated = self.machines[index].release != self.release
+            self.kill(index, withPower: true)
         case .heartbeat: break
         case .grant(let lease, let checkpoints):
             self.machines[index].starts[lease.token] = checkpoints
@@ -115,9 +131,11 @@ extension SimulatedCluster {
         case .revoke(let lease): self.handle(.revoked(lease.token), on: index)
         case .handBack(let leases): self.handle(.handBackRequested(leases.map(\.token)), on: index)
         case .settled(let lease): self.handle(.settled(lease.token), on: index)
-        case .stored(let lease, let checkpoint): self.sendUp(.checkpoint(lease, checkpoint), from: index)
-        case .accepted(let lease, let digest): self.handle(.uploaded(lease.token, digest), on: index)
-        case .refused(let lease, let digest): self.handle(.uploadRefused(lease.token, digest), on: index)
+        case .sendFrom(let digest, let offset): self.sendParts(of: digest, from: offset, on: index)
+        case .stored(let digest): self.noteStored(digest, on: index)
+        case .accepted(let digest): self.endUpload(of: digest, isRecorded: true, on: index)
+        case .refused(let digest): self.endUpload(of: digest, isRecorded: false, on: index)
+        case .fetched(let lease, let digest, let bytes): self.take(bytes, of: digest, for: lease, on: index)
         case .missing(let lease, let digest): self.handle(.blobMissing(lease.token, digest), on: index)
         case .dismissed: self.handle(.dismissed, on: index)
         }
@@ -128,6 +146,11 @@ extension SimulatedCluster {
     mutating func start(_ index: Int) {
         guard self.machines[index].worker == nil, !self.machines[index].isLost else { return }
         self.note("\(self.machines[index].name) starts")
+        if self.machines[index].isOutdated {
+            if !self.machines[index].spool.isEmpty { self.seen.insert(.upgraded) }
+            (self.machines[index].release, self.machines[index].isOutdated) = (self.release, false)
+        }
+        self.machines[index].clock = self.newClock()
         self.machines[index].worker = Worker(slots: self.machines[index].slots)
         let spooled = self.machines[index].spool.sorted { $0.key < $1.key }.map(\.value.outcome)
         if !spooled.isEmpty { self.seen.insert(.spooledOutcome) }
@@ -144,6 +167,9 @@ extension SimulatedCluster {
         self.machines[index].connection = nil
         self.machines[index].trainers = [:]
         self.machines[index].starts = [:]
+        self.machines[index].fetches = [:]
+        self.machines[index].states = [:]
+        self.machines[index].uploads = []
         if !withPower {
             self.machines[index].spool = self.machines[index].spool.filter { $0.value.isDurable }
         }
@@ -172,19 +198,26 @@ extension SimulatedCluster {
         }
         if self.swarm.hasBlackHole && index == 0 || self.random.chance(self.swarm.experimentFailureProbability) {
             self.machines[index].trainers[token] = nil
-            self.experimentFailures[key, default: 0] += 1
             let kind: FailureKind = self.random.chance(0.2) ? .diverged : .other
+            self.experimentFailures[key, default: []].append((index, kind))
             let failure = AttemptFailure(cause: .experiment, kind: kind, message: "it failed")
             return self.endTrainer(trainer, .failed(failure), on: index)
         }
+        // An attempt may go on from the very last step.
+        if trainer.step < self.swarm.steps { self.step(&trainer, on: index) }
+        guard trainer.step >= self.swarm.steps else { return self.scheduleTrainer(token, on: index) }
+        self.machines[index].trainers[token] = nil
+        self.endTrainer(trainer, .finished(SimulatedSweep.result(of: key, state: trainer.state)), on: index)
+    }
+
+    private mutating func step(_ trainer: inout Machine.Trainer, on index: Int) {
+        let token = trainer.lease.token
         trainer.step += 1
+        trainer.state = SimulatedSweep.state(after: trainer.state, step: trainer.step, of: trainer.lease.key)
         self.machines[index].trainers[token] = trainer
         // What is best differs from machine to machine, as numbers do between processors.
         if trainer.step % (3 - index % 3) == 0 { self.leaveCheckpoint(.best, of: trainer, on: index) }
         if trainer.step % 2 == 0 { self.leaveCheckpoint(.last, of: trainer, on: index) }
-        guard trainer.step >= self.swarm.steps else { return self.scheduleTrainer(token, on: index) }
-        self.machines[index].trainers[token] = nil
-        self.endTrainer(trainer, .finished(SimulatedSweep.result(of: key)), on: index)
     }
 
     private mutating func leaveCheckpoint(
@@ -192,7 +225,15 @@ extension SimulatedCluster {
         of trainer: Machine.Trainer,
         on index: Int
     ) {
-        let checkpoint = SimulatedSweep.checkpoint(kind, step: trainer.step, of: trainer.lease.key)
+        let content = SimulatedSweep.content(
+            kind,
+            step: trainer.step,
+            of: trainer.lease.key,
+            state: trainer.state,
+            bytes: self.swarm.checkpointBytes
+        )
+        let checkpoint = SimulatedSweep.checkpoint(kind, step: trainer.step, content)
+        self.contents[checkpoint.digest] = content
         self.makers[checkpoint.digest] = index
         self.later(.checkpointed(trainer.lease.token, checkpoint), on: index, within: 0...0)
     }
@@ -202,9 +243,11 @@ extension Upward: CustomStringConvertible {
     /// For people.
     var description: String {
         switch self {
-        case .hello(let slots, let holding): "hello, \(slots) slots, holding \(holding)"
+        case .hello(let hello, _): "hello, \(hello.slots) slots, holding \(hello.holding)"
         case .heartbeat(let holding): "heartbeat, holding \(holding)"
-        case .blob(let lease, let checkpoint): "\(lease) blob \(checkpoint.digest.short)"
+        case .offer(let lease, let checkpoint): "\(lease) blob \(checkpoint.digest.short)"
+        case .part(let part, let lease): "\(lease) blob \(part.digest.short) from \(part.offset)"
+        case .fetch(let lease, let digest): "\(lease) wants blob \(digest.short)"
         case .checkpoint(let lease, let checkpoint): "\(lease) \(checkpoint.kind) checkpoint at \(checkpoint.step)"
         case .report(let lease, .finished(_, let best)): "\(lease) finished, best at \(best?.step ?? 0)"
         case .report(let lease, .failed(let failure)): "\(lease) failed: \(failure.message)"
@@ -219,14 +262,17 @@ extension Downward: CustomStringConvertible {
     var description: String {
         switch self {
         case .welcome: "welcome"
+        case .refusedWorker(let reason): "refused: \(reason)"
         case .heartbeat: "heartbeat"
         case .grant(let lease, let checkpoints): "\(lease) granted from step \(checkpoints.last?.step ?? 0)"
         case .revoke(let lease): "\(lease) revoked"
         case .handBack(let leases): "hand back \(leases)"
         case .settled(let lease): "\(lease) settled"
-        case .stored(let lease, let checkpoint): "\(lease) blob \(checkpoint.digest.short) stored"
-        case .accepted(let lease, let digest): "\(lease) checkpoint \(digest.short) accepted"
-        case .refused(let lease, let digest): "\(lease) checkpoint \(digest.short) refused"
+        case .sendFrom(let digest, let offset): "blob \(digest.short) from \(offset)"
+        case .stored(let digest): "blob \(digest.short) stored"
+        case .accepted(let digest): "checkpoint \(digest.short) accepted"
+        case .refused(let digest): "checkpoint \(digest.short) refused"
+        case .fetched(let lease, let digest, let bytes): "\(lease) blob \(digest.short), \(bytes?.count ?? 0) bytes"
         case .missing(let lease, let digest): "\(lease) blob \(digest.short) missing"
         case .dismissed: "dismissed"
         }

@@ -2,6 +2,7 @@ internal import Coordination
 internal import CoordinatorShell
 internal import Digests
 internal import Sweeps
+internal import Wire
 
 /// What the store must hold: the commits that were acknowledged, applied to plain values.
 struct StoreModel: Equatable {
@@ -19,6 +20,8 @@ struct StoreModel: Equatable {
     /// The sweep's shards in the grid's order.
     var order: [ShardKey] = []
     var entries: [ShardKey: Entry] = [:]
+    /// Workers that are shut out.
+    var banned: Set<WorkerName> = []
 
     var blobs: Set<Digest> { self.entries.values.reduce(into: []) { $0.formUnion($1.checkpoints.blobs) } }
 
@@ -59,6 +62,12 @@ struct StoreModel: Equatable {
         return result
     }
 
+    func banning(_ worker: WorkerName, _ isBanned: Bool = true) -> StoreModel {
+        var result = self
+        if isBanned { result.banned.insert(worker) } else { result.banned.remove(worker) }
+        return result
+    }
+
     private mutating func dropLease(_ key: ShardKey) {
         self.entries[key]?.holder = nil
         self.entries[key]?.token = nil
@@ -91,6 +100,7 @@ struct StoreModel: Equatable {
     /// Whether a store holds just this.
     func matches(_ store: Store) throws(StoreError) -> Bool {
         guard try store.knownShards(of: SimulatedSweep.name) == self.knownShards else { return false }
+        guard try Set(store.workers().filter { $0.state == .banned }.map(\.name)) == self.banned else { return false }
         return try store.referredBlobs() == self.blobs
     }
 }
@@ -130,8 +140,19 @@ struct SimulatedSweep: Sendable {
         self.keys = self.shards.map(\.key)
     }
 
-    /// A result that is a function of the shard alone, as a trainer's is.
-    static func result(of key: ShardKey) -> ShardResult {
+    /// What a trainer's steps come to: a function of the shard and of every step so far.
+    static func state(after state: UInt64, step: Int, of key: ShardKey) -> UInt64 {
+        let shard = key.bytes.prefix(8).reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
+        var mixer = SeededGenerator(seed: state ^ shard &+ UInt64(step))
+        return mixer.next()
+    }
+
+    /// The result of an attempt that nothing interrupted.
+    static func result(of key: ShardKey, steps: Int) -> ShardResult {
+        self.result(of: key, state: (1...steps).reduce(0) { self.state(after: $0, step: $1, of: key) })
+    }
+
+    static func result(of key: ShardKey, state: UInt64) -> ShardResult {
         let scored = Evaluation(
             split: "validation",
             step: 10,
@@ -161,7 +182,7 @@ struct SimulatedSweep: Sendable {
             trainableParametersInitial: 1,
             trainableParametersFinal: 1,
             headParameters: 1,
-            parametersDigest: key,
+            parametersDigest: SHA256.hash("\(key) \(state)"),
             environment: Environment(
                 processor: "simulated",
                 kernelClass: "simulated",
@@ -172,17 +193,38 @@ struct SimulatedSweep: Sendable {
         )
     }
 
+    /// A checkpoint's bytes; the first eight are the state.
+    static func content(
+        _ kind: TrainerEvent.Checkpointed.Kind,
+        step: Int,
+        of key: ShardKey,
+        state: UInt64,
+        bytes: Int
+    ) -> [UInt8] {
+        var content = withUnsafeBytes(of: state.littleEndian) { Array($0) }
+        content += "\(kind) \(step) \(key)".utf8
+        var filler = SeededGenerator(seed: state)
+        while content.count < bytes {
+            withUnsafeBytes(of: filler.next().littleEndian) { content.append(contentsOf: $0) }
+        }
+        return content
+    }
+
+    static func state(in content: [UInt8]) -> UInt64 {
+        content.prefix(8).reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
     static func checkpoint(
         _ kind: TrainerEvent.Checkpointed.Kind,
         step: Int,
-        of key: ShardKey
+        _ content: [UInt8]
     ) -> TrainerEvent.Checkpointed {
-        let digest = SHA256.hash("\(key) \(kind) \(step)")
+        let digest = SHA256.hash(content)
         return TrainerEvent.Checkpointed(
             kind: kind,
             step: step,
             file: "\(kind)-\(step)",
-            bytes: 1000,
+            bytes: content.count,
             digest: digest,
             rawDigest: digest
         )

@@ -10,6 +10,8 @@ struct Swarm {
     let clogProbability: Double
     let clogMeanMilliseconds: Int64
     let dialFailureProbability: Double
+    /// Of each way of each worker's; what is sent waits for what was sent before.
+    let bytesPerSecond: Int64
 
     // Processes and machines.
     let faultMeanMilliseconds: Int64
@@ -36,6 +38,11 @@ struct Swarm {
     let preparationFailureProbability: Double
     /// Whether the first machine fails whatever it trains.
     let hasBlackHole: Bool
+    let checkpointBytes: Int
+    /// That a part of a checkpoint is not what it was when it is sent.
+    let uploadDamageProbability: Double
+    /// Whether each process has a clock that goes wrong.
+    let hasBadClocks: Bool
 
     init(using random: inout SeededGenerator) {
         func share(_ highest: Double) -> Double {
@@ -48,6 +55,7 @@ struct Swarm {
         self.clogProbability = share(0.02)
         self.clogMeanMilliseconds = random.number(100...5000)
         self.dialFailureProbability = share(0.3)
+        self.bytesPerSecond = random.chance(0.3) ? 1_000_000 : random.number(100...5000)
         self.faultMeanMilliseconds = random.number(500...20_000)
         self.restartMeanMilliseconds = random.number(100...40_000)
         self.pauseMeanMilliseconds = random.number(100...40_000)
@@ -67,6 +75,9 @@ struct Swarm {
         self.experimentFailureProbability = share(0.03)
         self.preparationFailureProbability = share(0.1)
         self.hasBlackHole = random.chance(0.2)
+        self.checkpointBytes = Int(random.number(40...3000))
+        self.uploadDamageProbability = share(0.1)
+        self.hasBadClocks = random.chance(0.5)
     }
 }
 
@@ -81,9 +92,11 @@ enum Fault: String, CaseIterable {
     case trainerKilled
     case coordinatorKilled
     case coordinatorWithoutPower
-    case powerLossInWrite
+    case endInWrite
     case coordinatorPaused
     case coordinatorDrained
     case partition
     case diskFull
+    case workerBanned
+    case release
 }

@@ -14,6 +14,32 @@ private final class Folder {
     deinit { try? FileManager.default.removeItem(atPath: self.path) }
 }
 
+/// The system's files, of which a sync or a rename fails after it was done, as far as anybody can see.
+private struct FailingFiles: BlobFiles {
+    let step: String
+    let system = SystemBlobFiles()
+
+    private func fail(_ step: String, _ path: String) throws(StorageError) {
+        if step == self.step { throw StorageError("write", path, code: EIO) }
+    }
+
+    func makeFolder(_ path: String) throws(StorageError) { try self.system.makeFolder(path) }
+    func syncFolder(_ path: String) throws(StorageError) { try self.fail("open", path) }
+    func names(in folder: String) throws(StorageError) -> [String] { try self.system.names(in: folder) }
+    func bytes(of path: String) -> Int? { self.system.bytes(of: path) }
+    func append(_ bytes: [UInt8], to path: String, at end: Int) throws(StorageError) {
+        try self.system.append(bytes, to: path, at: end)
+    }
+    func sync(_ path: String) throws(StorageError) { try self.fail("sync", path) }
+    func digest(of path: String) throws -> Digest { try self.system.digest(of: path) }
+    func rename(_ old: String, to new: String) throws(StorageError) {
+        try self.system.rename(old, to: new)
+        try self.fail("rename", new)
+    }
+    func remove(_ path: String) { self.system.remove(path) }
+    func secondsSinceChange(of path: String) -> Int { self.system.secondsSinceChange(of: path) }
+}
+
 @Suite struct BlobStoreTests {
     private let bytes = (0..<1000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
 
@@ -95,6 +121,18 @@ private final class Folder {
             #expect(!store.contains(digest) && store.receivedBytes(of: digest) == 0)
         }
         #expect(try store.nextOffset(of: SHA256.hash([]), totalBytes: 0) == 0)
+    }
+
+    /// Goal: nothing counts as stored that stands in the system's cache alone.
+    @Test(arguments: ["sync", "rename"]) func `what a failed step may have left unwritten is thrown away`(step: String)
+        throws
+    {
+        let folder = try Folder()
+        let store = try BlobStore(folder: folder.path, files: FailingFiles(step: step))
+        let digest = SHA256.hash(self.bytes)
+        #expect(throws: StorageError.self) { try store.add(self.chunk(0..<1000)) }
+        #expect(!store.contains(digest) && store.receivedBytes(of: digest) == 0)
+        #expect(throws: StorageError.self) { try BlobStore(folder: folder.path, files: FailingFiles(step: "open")) }
     }
 
     @Test func `a blob over the limit is refused before a byte is written`() throws {
