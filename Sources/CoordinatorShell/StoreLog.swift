@@ -13,11 +13,9 @@ internal import Files
 ///     frame   24 bytes: page, pages after a commit or 0, 2 salts, 2 sums; then the page
 ///
 /// Numbers are big-endian; sums run on from frame to frame, over all but the salts
-/// (https://www.sqlite.org/fileformat2.html#walformat). What a crash tore is told from damage by two rules:
-///
-///   - A frame whose sum goes on from that of a commit was written once the commit was synced. Where the log ends before
-///     such a commit, it was damaged.
-///   - A frame that one flipped bit makes whole was damaged: what was torn lacks a sector.
+/// (https://www.sqlite.org/fileformat2.html#walformat). A frame whose sum goes on from that of a
+/// commit was written once the commit was synced: where the log ends before such a commit, no crash tore it, it was
+/// damaged. A damaged last commit cannot be told from a torn one: even a sector that is off by one bit may be an older one.
 struct StoreLog {
     let bytes: Int
     /// Bytes of the file, fewer only at its end.
@@ -111,7 +109,7 @@ struct StoreLog {
             guard frame.count == frameBytes else { return nil }
             guard let next = Self.sum(of: frame, after: sum, header) else {
                 let (commits, isProven) = try self.commits(from: index, to: frames, header)
-                guard isProven || Self.isOneBitOff(frame, after: sum, header) else { return nil }
+                guard isProven else { return nil }
                 return Damage(offset: end, commits: commits)
             }
             sum = next
@@ -166,30 +164,6 @@ struct StoreLog {
             before = (Self.storedSum(frame, header), isCommit && isWhole)
         }
         return (commits, isProven)
-    }
-
-    /// Whether a frame would be whole but for one bit.
-    ///
-    /// Sums are linear: a word's change reaches the end multiplied by Fibonacci numbers. Which bit it was cannot always be
-    /// told: the highest ones of every third word change the sums alike.
-    private static func isOneBitOff(_ frame: [UInt8], after before: Sum, _ header: Header) -> Bool {
-        let (sum, stored) = (self.sum(over: frame, after: before), self.storedSum(frame, header))
-        let wrongSalts = zip(frame[8..<16], header.salts).reduce(0) { $0 + ($1.0 ^ $1.1).nonzeroBitCount }
-        guard sum != stored else { return wrongSalts == 1 }
-        guard wrongSalts == 0 else { return false }
-        let wrongSum = (sum.first ^ stored.first).nonzeroBitCount + (sum.second ^ stored.second).nonzeroBitCount
-        if wrongSum == 1 { return true }
-        let (first, second) = (stored.first &- sum.first, stored.second &- sum.second)
-        // From the last word to the first, with what one more in it adds to both sums at the end.
-        var factors: (first: UInt32, second: UInt32) = (0, 1)
-        for _ in 0..<(frame.count - Self.frameHeaderBytes + 8) / 4 {
-            for bit in 0..<32 as Range<UInt32> {
-                let (one, other) = (factors.first << bit, factors.second << bit)
-                if one == first && other == second || 0 &- one == first && 0 &- other == second { return true }
-            }
-            factors = (factors.second, factors.first &+ factors.second)
-        }
-        return false
     }
 }
 

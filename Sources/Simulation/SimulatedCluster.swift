@@ -62,8 +62,8 @@ struct SimulatedCluster {
     var core: Set<Int> = []
 
     // What the checks go by.
-    /// Whether the last damage was a write that went astray.
-    var isMisplaced = false
+    /// Whether the last damage may go unnoticed.
+    var mayBeUnnoticed = false
     /// Whether the coordinator or its disk may be another than at the last check.
     var isUnchecked = false
     /// What every opened store must hold.

@@ -93,10 +93,10 @@ extension SimulatedCluster {
             let (page, other) = (Int(self.random.number(0...pages - 1)), Int(self.random.number(0...pages - 1)))
             self.note("fault: page \(page) of the store's file is written over page \(other)")
             self.disk.misplace(block: page, of: file, over: other, blockBytes: Self.pageBytes)
-            self.isMisplaced = true
+            self.mayBeUnnoticed = true
             return copy
         }
-        self.isMisplaced = false
+        self.mayBeUnnoticed = name != Self.storeFile
         var byte = 0
         // Most of a file is zeros that mean nothing.
         for _ in 0..<8 where file.content[byte] == 0 || byte == 0 {
@@ -110,10 +110,10 @@ extension SimulatedCluster {
 
     /// A damaged store was refused, and a person puts back a copy.
     mutating func noteRefusal(of error: StoreError, restoring copy: [String: [UInt8]]) {
-        if self.isMisplaced {
-            self.seen.insert(.misplacedFound)
-        } else if error.description.contains("-wal is damaged") {
+        if error.description.contains("-wal is damaged") {
             self.seen.insert(.logDamageFound)
+        } else if self.mayBeUnnoticed {
+            self.seen.insert(.misplacedFound)
         } else if error.description.contains("its checksum differs") {
             self.seen.insert(.damageNamed)
         } else if error.description.contains("damaged") {
