@@ -37,6 +37,7 @@ public enum Dialer {
             // Called for each address that the name has; those that do not answer are closed again.
             (channel, inbox, handshake) = try await self.bootstrap(limits).connect(host: host, port: port) { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    try channel.closeOnExec()
                     let inbox = FrameInbox(bytesLimit: limits.inboxBytes)
                     let promise = channel.eventLoop.makePromise(of: TLSHandshake.self)
                     let pipeline = channel.pipeline.syncOperations

@@ -123,9 +123,15 @@ public final class Listener: Sendable {
         let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.backlog, value: 256)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.closeOnExec() }
+            }
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try Self.accept(channel, service, live) }
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.closeOnExec()
+                    try Self.accept(channel, service, live)
+                }
             }
         do {
             let channel = try await bootstrap.bind(host: host, port: port).get()

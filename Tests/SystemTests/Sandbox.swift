@@ -55,6 +55,8 @@ final class Sandbox: Sendable {
         let command = prefix + [Self.program] + arguments
         var all = ProcessInfo.processInfo.environment
         all["QUINTET_CACHE"] = "\(self.folder)/cache"
+        // What writes a backtrace holds the dead program's output open, for ever where the program is killed meanwhile.
+        all["SWIFT_BACKTRACE"] = "enable=no"
         all["XDG_STATE_HOME"] = "\(self.folder)/home"
         return try Running(command, environment: all.merging(environment) { $1 })
     }

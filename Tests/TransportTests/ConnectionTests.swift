@@ -1,4 +1,5 @@
 import Digests
+import Foundation
 import NIOCore
 import Synchronization
 import Testing
@@ -35,6 +36,34 @@ import Wire
         )
         #expect(connection.address == "127.0.0.1:\(listener.port)")
         await listener.shutdown()
+    }
+
+    /// Goal: what a crashed coordinator leaves running keeps neither its port nor its connections.
+    @Test func `sockets are closed in programs that this one starts`() async throws {
+        let listener = try await self.cluster.listen { connection in await connection.waitUntilClosed() }
+        let connection = try await self.cluster.dial(listener)
+        try await connection.send(Frame(kind: 1, payload: []))
+        let names = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")
+        let sockets = names.compactMap { Int32($0) }.filter { descriptor in
+            [getsockname, getpeername].contains { Self.port(descriptor, $0) == listener.port }
+        }
+        // The one that listens, and both ends of a connection.
+        #expect(sockets.count == 3)
+        for socket in sockets { #expect(fcntl(socket, F_GETFD) & FD_CLOEXEC != 0) }
+        connection.close()
+        await listener.shutdown()
+    }
+
+    private static func port(
+        _ descriptor: Int32,
+        _ name: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
+    ) -> Int? {
+        var address = sockaddr_in()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let code = withUnsafeMutableBytes(of: &address) { bytes in
+            bytes.withMemoryRebound(to: sockaddr.self) { name(descriptor, $0.baseAddress!, &length) }
+        }
+        return code == 0 && address.sin_family == sa_family_t(AF_INET) ? Int(UInt16(bigEndian: address.sin_port)) : nil
     }
 
     @Test func `frames of every size come back whole and in order`() async throws {
