@@ -17,7 +17,9 @@ final class CoordinatorLoop: Sendable {
         /// A worker's hello on a connection; earlier connections of the same worker are closed.
         case joined(WorkerName, Hello, WorkerLink)
         /// Whatever a worker says later, on the connection it said it on.
-        case said(WorkerName, WorkerMessage, ObjectIdentifier)
+        ///
+        /// - Parameter resultText: the result in it as it came.
+        case said(WorkerName, WorkerMessage, resultText: String?, ObjectIdentifier)
         case lost(WorkerName, ObjectIdentifier)
         /// Shuts a worker out durably, then lets go of it and calls back. Comes before all that waits with it, so that
         /// nothing the worker said is taken afterwards.
@@ -33,6 +35,8 @@ final class CoordinatorLoop: Sendable {
         var names: [ShardKey: String] = [:]
         var checkpointSeconds: [ShardKey: Double] = [:]
         var links: [WorkerName: WorkerLink] = [:]
+        /// The results that came in this turn, as they came.
+        var resultTexts: [LeaseToken: String] = [:]
         /// What this turn has to say to each worker.
         var outbox: [WorkerName: [CoordinatorMessage]] = [:]
         var wakeAt: Instant?
@@ -159,8 +163,9 @@ final class CoordinatorLoop: Sendable {
                     at: now
                 )
                 if state.isEnded { self.say(.dismissed, to: worker, &state) }
-            case .said(let worker, let message, let link):
+            case .said(let worker, let message, let text, let link):
                 guard state.links[worker]?.id == link, let event = self.event(worker, message, &state) else { continue }
+                if case .reported(_, let lease, _) = event { state.resultTexts[lease.token] = text }
                 directives += state.coordinator.handle(event, at: now)
             case .lost(let worker, let link):
                 guard state.links[worker]?.id == link else { continue }
@@ -177,6 +182,7 @@ final class CoordinatorLoop: Sendable {
             directives += state.coordinator.handle(.timeAdvanced, at: now)
         }
         try self.record(directives, isLast: isLast, at: now, &state)
+        state.resultTexts = [:]
         let shards = try self.shards(granted: directives)
         for directive in directives {
             if let time = state.leaseTimes.note(directive, at: now) { self.notify(.released(time)) }
@@ -253,7 +259,7 @@ final class CoordinatorLoop: Sendable {
             state.lazyDeadline = deadline
             return
         }
-        try self.store.apply(state.lazyEntries)
+        try self.store.apply(state.lazyEntries, resultTexts: state.resultTexts)
         state.lazyEntries = []
         state.lazyDeadline = nil
     }

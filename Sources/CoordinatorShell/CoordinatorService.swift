@@ -280,7 +280,11 @@ extension CoordinatorService {
                 case .offer(let offer): try await link.answer(await self.answer(offer))
                 case .chunk(let chunk): try await link.answer(await self.store(chunk))
                 case .fetch(let range): try await link.answer(await self.read(range))
-                default: guard self.loop.post(.said(worker, message, link.id)) else { return connection.close() }
+                default:
+                    let text = WorkerMessage.resultText(in: frame)
+                    guard self.loop.post(.said(worker, message, resultText: text, link.id)) else {
+                        return connection.close()
+                    }
                 }
             }
         } catch {

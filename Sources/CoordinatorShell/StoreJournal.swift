@@ -25,14 +25,23 @@ extension Store {
     }
 
     /// Writes all entries in one durable transaction, or none.
-    public func apply(_ entries: [Coordinator.JournalEntry]) throws(StoreError) {
+    ///
+    /// - Parameter resultTexts: results as JSON that has been read before, by their leases; others are written anew.
+    public func apply(
+        _ entries: [Coordinator.JournalEntry],
+        resultTexts: [LeaseToken: String] = [:]
+    ) throws(StoreError) {
         guard let gist = entries.last(where: \.isUrgent) ?? entries.last else { return }
         try self.write(as: "\(gist)") { database in
-            for entry in entries { try Self.apply(entry, database) }
+            for entry in entries { try Self.apply(entry, resultTexts, database) }
         }
     }
 
-    private static func apply(_ entry: Coordinator.JournalEntry, _ database: Database) throws {
+    private static func apply(
+        _ entry: Coordinator.JournalEntry,
+        _ resultTexts: [LeaseToken: String],
+        _ database: Database
+    ) throws {
         switch entry {
         case .granted(let lease, let worker):
             try database.run(
@@ -61,7 +70,10 @@ extension Store {
             // A second result for a key is a bug of the coordinator's: the primary key stops it.
             try database.run(
                 "INSERT INTO result VALUES (?, ?, ?, ?)",
-                [lease.key.description, try encoded(result), worker, lease.token.description]
+                [
+                    lease.key.description, try resultTexts[lease.token] ?? encoded(result), worker,
+                    lease.token.description,
+                ]
             )
             try self.keep(checkpoints, of: lease.key, isDone: true, database)
             try self.dropLease(of: lease.key, database)

@@ -20,7 +20,7 @@ extension WorkerMessage {
         case .heartbeat(let holding): try Self.frame(.heartbeat, Heartbeat(holding: holding))
         case .progress(let lease, let progress): try Self.frame(.progress, OfLease(lease: lease, payload: progress))
         case .checkpoint(let lease, let it): try Self.frame(.checkpoint, OfLease(lease: lease, payload: it))
-        case .report(let lease, let outcome): try Self.frame(.report, OfLease(lease: lease, payload: outcome))
+        case .report(let lease, let outcome): try Self.reportFrame(lease, outcome)
         case .handBack(let lease): try Self.frame(.handBack, lease)
         case .draining: Frame(kind: Kind.draining.rawValue, payload: [])
         case .offer(let offer): try Self.frame(.offer, offer)
@@ -43,9 +43,7 @@ extension WorkerMessage {
         case .checkpoint:
             let it: OfLease<TrainerEvent.Checkpointed> = try decode(frame)
             self = .checkpoint(it.lease, it.payload)
-        case .report:
-            let it: OfLease<Outcome> = try decode(frame)
-            self = .report(it.lease, it.payload)
+        case .report: try self.init(report: frame)
         case .handBack: self = .handBack(try decode(frame))
         case .draining: self = .draining
         case .offer: self = .offer(try decode(frame))
@@ -136,10 +134,17 @@ extension CoordinatorMessage {
 }
 
 extension Frame {
-    init(kind: UInt8, encoding payload: some Encodable) throws {
+    static func json(_ payload: some Encodable) throws -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let bytes = [UInt8](try encoder.encode(payload))
+        return [UInt8](try encoder.encode(payload))
+    }
+
+    init(kind: UInt8, encoding payload: some Encodable) throws {
+        try self.init(kind: kind, checking: Self.json(payload))
+    }
+
+    init(kind: UInt8, checking bytes: [UInt8]) throws {
         guard bytes.count <= Limits.framePayloadBytes else {
             throw FrameError(kind: kind, payloadBytes: bytes.count, limitBytes: Limits.framePayloadBytes)
         }
@@ -148,10 +153,14 @@ extension Frame {
 }
 
 func decode<Payload: Decodable>(_ frame: Frame, _: Payload.Type = Payload.self) throws(MessageError) -> Payload {
+    try decode(frame.payload.readableBytesView, kind: frame.kind)
+}
+
+func decode<Payload: Decodable>(_ bytes: ByteBufferView, kind: UInt8) throws(MessageError) -> Payload {
     do {
-        return try JSONDecoder().decode(Payload.self, from: Data(frame.payload.readableBytesView))
+        return try JSONDecoder().decode(Payload.self, from: Data(bytes))
     } catch {
-        throw MessageError("a message of kind \(frame.kind) cannot be read: \(error)")
+        throw MessageError("a message of kind \(kind) cannot be read: \(error)")
     }
 }
 

@@ -5,7 +5,8 @@
 //   - A new field is optional. A field that must be there is a new message.
 //   - Any other change raises `ProtocolVersion.current`.
 //
-// A frame's kind says which message it holds. The payload is JSON, save for chunks of blobs, which are raw bytes.
+// A frame's kind says which message it holds. The payload is JSON, in reports of two lines, save for chunks of blobs,
+// which are raw bytes.
 
 public import Coordination
 public import Digests
@@ -13,7 +14,7 @@ public import Sweeps
 
 public enum ProtocolVersion {
     /// Both sides must speak the same.
-    public static let current = 1
+    public static let current = 2
     /// What the first message carries, so that another program's JSON is never taken for ours.
     public static let magic = "quintet"
 }

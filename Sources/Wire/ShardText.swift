@@ -9,9 +9,7 @@ public struct ShardText: Hashable, Sendable {
     public init(text: String) { self.text = text }
 
     public init(_ shard: Shard) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        self.text = String(decoding: try encoder.encode(shard), as: UTF8.self)
+        self.text = String(decoding: try Frame.json(shard), as: UTF8.self)
     }
 
     /// The shard, which must be the one of this key.

@@ -1,5 +1,6 @@
 import Coordination
 import Digests
+import Foundation
 import NIOCore
 import Sweeps
 import TestSupport
@@ -70,6 +71,15 @@ import Testing
         .chunk(Self.chunk),
         .downloadRefused(Self.key, reason: "gone"), .dismissed, .heartbeat,
     ]
+
+    @Test func `a result's own text can be taken from its report`() throws {
+        let frame = try WorkerMessage.report(Self.lease, .finished(Self.result, best: Self.checkpoint)).frame()
+        let text = try #require(WorkerMessage.resultText(in: frame))
+        #expect(try JSONDecoder().decode(ShardResult.self, from: Data(text.utf8)) == Self.result)
+        let failed = try WorkerMessage.report(Self.lease, .failed(Self.failure)).frame()
+        #expect(WorkerMessage.resultText(in: failed) == nil)
+        #expect(throws: MessageError.self) { try WorkerMessage(Frame(kind: frame.kind, payload: [UInt8]("{}".utf8))) }
+    }
 
     @Test func `every message reads back as it was written`() throws {
         for message in Self.fromWorker { #expect(try WorkerMessage(message.frame()) == message) }
