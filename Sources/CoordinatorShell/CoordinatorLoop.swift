@@ -136,11 +136,11 @@ final class CoordinatorLoop: Sendable {
         let now = self.now
         var isLast = false
         var directives: [Coordinator.Directive] = []
+        for case .ban(let worker, let answer) in inputs { directives += self.ban(worker, answer, at: now, &state) }
         if now.milliseconds - (state.measuredAt?.milliseconds ?? .min / 2) >= Self.roomMilliseconds {
             state.measuredAt = now
             directives += state.coordinator.handle(.roomMeasured(self.disk.room()), at: now)
         }
-        for case .ban(let worker, let answer) in inputs { directives += self.ban(worker, answer, at: now, &state) }
         for input in inputs {
             switch input {
             case .event(let event): directives += state.coordinator.handle(event, at: now)

@@ -90,9 +90,12 @@ struct StoreLog {
         // A header is synced before the first frame is written.
         guard self.bytes > Self.headerBytes else { return nil }
         let header = try self.read(0, Self.headerBytes)
-        let damage = try self.damage(under: header)
-        // A coordinator that is at work may have begun the log anew meanwhile.
-        return try self.read(0, Self.headerBytes) == header ? damage : nil
+        guard let damage = try self.damage(under: header) else { return nil }
+        // A coordinator at work may have begun the log anew meanwhile, or was in the middle of a frame: damage stays.
+        guard try self.read(0, Self.headerBytes) == header,
+            try self.damage(under: header)?.offset == damage.offset
+        else { return nil }
+        return damage
     }
 
     private func damage(under bytes: [UInt8]) throws -> Damage? {

@@ -57,9 +57,10 @@ extension SimulatedCluster {
         self.isUnchecked = true
         self.process?.inbox = []
         let now = self.process?.clock.local(self.now) ?? self.now
-        var directives = self.measureRoom(at: now)
+        var directives: [Coordinator.Directive] = []
         do {
             for case .ban(let worker) in inputs { directives += self.ban(worker, at: now) }
+            directives += self.measureRoom(at: now)
             for input in inputs {
                 guard let event = try self.event(input) else { continue }
                 directives += self.process?.core.handle(event, at: now) ?? []
