@@ -24,8 +24,8 @@ public struct Coordinator: Sendable {
         case workerJoined(WorkerName, Capacity, holding: [Lease])
         /// Its connection ended. Its leases run to their deadlines.
         case workerLost(WorkerName)
-        /// It is shut out for good: nothing of it counts any more, and what it held is nobody's.
-        case workerBanned(WorkerName)
+        /// They are shut out for good: nothing of them counts any more, and what they held is nobody's.
+        case workersBanned([WorkerName])
         /// Renews the leases it names. One that it leaves out runs to its deadline.
         case heartbeat(WorkerName, holding: [Lease])
         /// The worker takes nothing new and hands back what it has.
@@ -263,7 +263,7 @@ public struct Coordinator: Sendable {
         case .workerJoined(let worker, let capacity, let holding):
             directives += self.join(worker, capacity, holding: holding, at: now)
         case .workerLost(let worker): self.members[worker] = nil
-        case .workerBanned(let worker): directives += self.shutOut(worker, at: now)
+        case .workersBanned(let workers): directives += self.shutOut(workers, at: now)
         case .heartbeat(let worker, let holding): directives += self.renew(worker, holding: holding, at: now)
         case .workerDraining(let worker): self.members[worker]?.isDraining = true
         case .progressed(let worker, let lease, let progress): self.note(worker, lease, progress)

@@ -82,9 +82,9 @@ extension Coordinator {
     }
 
     /// A person's decision is no failure of the shards: they are queued as they were.
-    mutating func shutOut(_ worker: WorkerName, at now: Instant) -> [Directive] {
-        let held = self.leases.filter { $0.value.worker == worker }.sorted { $0.key < $1.key }
-        self.members[worker] = nil
+    mutating func shutOut(_ workers: [WorkerName], at now: Instant) -> [Directive] {
+        let held = self.leases.filter { workers.contains($0.value.worker) }.sorted { $0.key < $1.key }
+        for worker in workers { self.members[worker] = nil }
         return held.flatMap { token, _ in self.takeBack(token) }
     }
 
@@ -129,7 +129,7 @@ extension Coordinator.Event {
             .progressed(let worker, _, _), .checkpointed(let worker, _, _), .reported(let worker, _, _),
             .handedBack(let worker, _):
             worker
-        case .submitted, .sweepChanged, .retryRequested, .workerLost, .workerBanned, .drainRequested, .roomMeasured,
+        case .submitted, .sweepChanged, .retryRequested, .workerLost, .workersBanned, .drainRequested, .roomMeasured,
             .timeAdvanced:
             nil
         }

@@ -136,7 +136,11 @@ final class CoordinatorLoop: Sendable {
         let now = self.now
         var isLast = false
         var directives: [Coordinator.Directive] = []
-        for case .ban(let worker, let answer) in inputs { directives += self.ban(worker, answer, at: now, &state) }
+        let banned = inputs.compactMap { input in
+            if case .ban(let worker, let answer) = input, self.ban(worker, answer, &state) { worker } else { nil }
+        }
+        // All of them before anybody gets what they held.
+        if !banned.isEmpty { directives += state.coordinator.handle(.workersBanned(banned), at: now) }
         if now.milliseconds - (state.measuredAt?.milliseconds ?? .min / 2) >= Self.roomMilliseconds {
             state.measuredAt = now
             directives += state.coordinator.handle(.roomMeasured(self.disk.room()), at: now)
@@ -192,24 +196,24 @@ final class CoordinatorLoop: Sendable {
         return isLast
     }
 
+    /// - Returns: whether that is durable.
     private func ban(
         _ worker: WorkerName,
         _ answer: (Result<Void, StoreError>) -> Void,
-        at now: Instant,
         _ state: inout State
-    ) -> [Coordinator.Directive] {
+    ) -> Bool {
         do throws(StoreError) {
             try self.store.ban(worker)
         } catch {
             answer(.failure(error))
-            return []
+            return false
         }
-        defer { answer(.success(())) }
         if let link = state.links.removeValue(forKey: worker) {
             link.cut()
             self.notify(.workerLost(worker))
         }
-        return state.coordinator.handle(.workerBanned(worker), at: now)
+        answer(.success(()))
+        return true
     }
 
     /// What a worker said as an event; `nil` where it was answered here.

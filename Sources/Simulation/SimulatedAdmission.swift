@@ -39,15 +39,17 @@ extension SimulatedCluster {
     }
 
     /// Shuts a worker out durably, then lets go of it. Comes before all that waits with it.
-    mutating func ban(_ worker: Int, at now: Instant) -> [Coordinator.Directive] {
-        guard let process = self.process else { return [] }
+    ///
+    /// - Returns: whether that is durable.
+    mutating func ban(_ worker: Int) -> Bool {
+        guard let process = self.process else { return false }
         let name = self.machines[worker].name
         do {
             try self.commit(self.model.banning(name)) { () throws(StoreError) in try process.store.ban(name) }
         } catch {
             self.seen.insert(.banLost)
             self.note("\(name) cannot be banned: \(error)")
-            return []
+            return false
         }
         self.note("\(name) is banned")
         self.schedule(.approve(worker), within: 1...2 * self.swarm.restartMeanMilliseconds)
@@ -59,7 +61,7 @@ extension SimulatedCluster {
         where link.worker == worker && link.coordinatorEnd {
             self.hangUp(connection)
         }
-        return self.process?.core.handle(.workerBanned(name), at: now) ?? []
+        return true
     }
 
     /// Lets a banned worker back in, as soon as a coordinator is there to be asked; after the calm the healed ones only.

@@ -59,7 +59,9 @@ extension SimulatedCluster {
         let now = self.process?.clock.local(self.now) ?? self.now
         var directives: [Coordinator.Directive] = []
         do {
-            for case .ban(let worker) in inputs { directives += self.ban(worker, at: now) }
+            var banned: [WorkerName] = []
+            for case .ban(let worker) in inputs where self.ban(worker) { banned.append(self.machines[worker].name) }
+            if !banned.isEmpty { directives += self.process?.core.handle(.workersBanned(banned), at: now) ?? [] }
             directives += self.measureRoom(at: now)
             for input in inputs {
                 guard let event = try self.event(input) else { continue }

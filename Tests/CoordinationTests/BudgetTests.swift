@@ -127,7 +127,7 @@ import Testing
         self.start(["a"], shards: 1)
         _ = self.coordinator.handle(.workerJoined("b", slots: 1, holding: []), at: at(0))
         let key = try #require(self.coordinator.running.first?.lease.key)
-        let directives = self.coordinator.handle(.workerBanned("a"), at: at(1))
+        let directives = self.coordinator.handle(.workersBanned(["a"]), at: at(1))
         #expect(directives.grants.map(\.key) == [key] && self.coordinator.running.map(\.worker) == ["b"])
         #expect(self.coordinator.failures(of: key) == Coordinator.Failures())
         self.coordinator.checkInvariants()

@@ -7,7 +7,7 @@ import Testing
 struct ChaosTests {
     /// Of storm; `QUINTET_CHAOS_SECONDS` asks for more.
     private static let seconds =
-        ProcessInfo.processInfo.environment["QUINTET_CHAOS_SECONDS"].flatMap { Double($0) } ?? 15
+        ProcessInfo.processInfo.environment["QUINTET_CHAOS_SECONDS"].flatMap { Double($0) } ?? 30
     private static let seed =
         ProcessInfo.processInfo.environment["QUINTET_CHAOS_SEED"].flatMap { UInt64($0) } ?? 1
 
@@ -112,14 +112,16 @@ private struct Storm {
             default: kill(victim.id, SIGKILL)
             }
         }
-        try self.revive()
+        try await self.revive()
     }
 
-    private mutating func revive() throws {
+    private mutating func revive() async throws {
         // Exit code 0 is the end of the sweep.
         if !self.coordinator.isRunning {
+            let code = await self.coordinator.wait()
+            let words = code > 0 ? self.coordinator.output.split(separator: "\n").last.map { ": \($0)" } ?? "" : ""
+            self.counts["coordinator restarted after \(code)\(words)", default: 0] += 1
             self.coordinator = try self.startCoordinator()
-            self.counts["coordinator restarted", default: 0] += 1
         }
         for index in self.workers.indices where !self.workers[index].isRunning {
             self.workers[index] = try self.startWorker(index)
@@ -141,7 +143,7 @@ private struct Storm {
         let end = ContinuousClock.now + .seconds(seconds)
         while ContinuousClock.now < end {
             if !self.coordinator.isRunning, await self.coordinator.wait() == 0 { break }
-            try self.revive()
+            try await self.revive()
             try await Task.sleep(for: .milliseconds(100))
         }
         // Workers that are left are those that a dismissal did not reach.
