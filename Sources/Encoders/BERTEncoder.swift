@@ -1,7 +1,7 @@
 public import Layers
 public import Tensors
 
-/// A BERT encoder (Devlin et al. 2018, arXiv:1810.04805) over packed sequences.
+/// A BERT encoder (Devlin et al. 2018, arXiv:1810.04805), or one of its descendants, over packed sequences.
 ///
 ///     h = dropout(LayerNorm(word[id] + type[type] + position[place]))        then the blocks, one after the other
 public struct BERTEncoder {
@@ -19,8 +19,14 @@ public struct BERTEncoder {
         adapters: (_ block: Int, _ layer: LinearLayer) -> (any LinearAdapter)? = { _, _ in nil }
     ) {
         self.configuration = configuration
-        self.words = Embedding(table: store["embeddings.word_embeddings.weight"])
-        self.positions = Embedding(table: store["embeddings.position_embeddings.weight"])
+        self.words = Embedding(
+            table: store["embeddings.word_embeddings.weight"],
+            padding: configuration.paddingID
+        )
+        self.positions = Embedding(
+            table: store["embeddings.position_embeddings.weight"],
+            padding: configuration.architecture == .roberta ? configuration.paddingID : nil
+        )
         self.types = Embedding(table: store["embeddings.token_type_embeddings.weight"])
         self.norm = store.norm("embeddings.LayerNorm", configuration)
         self.blocks = (0..<configuration.layers).map { index in
@@ -122,10 +128,10 @@ public struct BERTEncoder {
             rate: self.configuration.hiddenDropout,
             rows: dropoutRows
         )
-        let places = batch.positions
+        let (places, types) = (self.positions(batch), self.types(batch))
         pass.team.forEachSlab(ofRows: batch.tokens) { rows in
             self.words.forward(batch.tokenIDs[rows].lazy.map(Int.init), addingTo: sum, rows: rows)
-            self.types.forward(batch.typeIDs[rows].lazy.map(Int.init), addingTo: sum, rows: rows)
+            self.types.forward(types[rows], addingTo: sum, rows: rows)
             self.positions.forward(places[rows], addingTo: sum, rows: rows)
             self.norm.forward(saved, into: hidden, rows: rows)
             dropout?.apply(to: hidden, rows: rows)
@@ -148,8 +154,31 @@ public struct BERTEncoder {
         }
         self.norm.accumulateGradients(scratch.view, saved: saved.embeddings, team: pass.team)
         self.words.backward(dSum.view, index: batch.tokenIDs.map(Int.init), team: pass.team)
-        self.types.backward(dSum.view, index: batch.typeIDs.map(Int.init), team: pass.team)
-        self.positions.backward(dSum.view, index: batch.positions, team: pass.team)
+        self.types.backward(dSum.view, index: self.types(batch), team: pass.team)
+        self.positions.backward(dSum.view, index: self.positions(batch), team: pass.team)
+    }
+
+    /// For each token its row in the table of positions.
+    private func positions(_ batch: PackedBatch) -> [Int] {
+        guard self.configuration.architecture == .roberta else { return batch.positions }
+        let paddingID = self.configuration.paddingID
+        return (0..<batch.sequences).flatMap { sequence in
+            var last = paddingID
+            return batch.tokenIDs[batch.range(of: sequence)].map { id in
+                // Padding as a token of a text counts no position.
+                guard id != paddingID else { return paddingID }
+                last += 1
+                return last
+            }
+        }
+    }
+
+    /// For each token its row in the table of types.
+    private func types(_ batch: PackedBatch) -> [Int] {
+        switch self.configuration.architecture {
+        case .bert: batch.typeIDs.map(Int.init)
+        case .roberta: [Int](repeating: 0, count: batch.tokens)
+        }
     }
 
     /// The rows of the sequences' first tokens.

@@ -1,4 +1,4 @@
-// The names of a BERT encoder's parameters in checkpoints, all in this file.
+// The names of an encoder's parameters in checkpoints, all in this file.
 
 internal import Layers
 
@@ -43,7 +43,7 @@ extension EncoderConfiguration {
     public func declarations(trains: (String) -> Bool) -> [ParameterDeclaration] {
         var names: [(String, [Int])] = [
             ("embeddings.word_embeddings.weight", [self.vocabulary, self.hidden]),
-            ("embeddings.position_embeddings.weight", [self.positions, self.hidden]),
+            ("embeddings.position_embeddings.weight", [self.positionRows, self.hidden]),
             ("embeddings.token_type_embeddings.weight", [self.types, self.hidden]),
         ]
         func add(norm path: String) { names += [(path + ".weight", [self.hidden]), (path + ".bias", [self.hidden])] }
@@ -62,20 +62,50 @@ extension EncoderConfiguration {
         }
     }
 
+    /// The rows of the table of positions.
+    private var positionRows: Int {
+        switch self.architecture {
+        case .bert: self.positions
+        case .roberta: self.positions + self.paddingID + 1
+        }
+    }
+
+    /// The path of the layer between the first token's hidden state and the classifier.
+    var poolerPath: String {
+        switch self.architecture {
+        case .bert: "pooler.dense"
+        case .roberta: "classifier.dense"
+        }
+    }
+
+    /// The path of the last layer.
+    var classifierPath: String {
+        switch self.architecture {
+        case .bert: "classifier"
+        case .roberta: "classifier.out_proj"
+        }
+    }
+
     /// The head as HF's sequence classification has it: a pooler, which the backbone may bring, and a classifier,
     /// which is new.
     public func headDeclarations(outputs: Int, poolerInFile: Bool, isTrainable: Bool) -> [ParameterDeclaration] {
         let normal = ParameterDeclaration.Source.normal(self.initializerRange)
         let parameters: [(String, [Int], ParameterDeclaration.Source)] = [
-            ("pooler.dense.weight", [self.hidden, self.hidden], poolerInFile ? .backbone : normal),
-            ("pooler.dense.bias", [self.hidden], poolerInFile ? .backbone : .zeros),
-            ("classifier.weight", [outputs, self.hidden], normal),
-            ("classifier.bias", [outputs], .zeros),
+            (self.poolerPath + ".weight", [self.hidden, self.hidden], poolerInFile ? .backbone : normal),
+            (self.poolerPath + ".bias", [self.hidden], poolerInFile ? .backbone : .zeros),
+            (self.classifierPath + ".weight", [outputs, self.hidden], normal),
+            (self.classifierPath + ".bias", [outputs], .zeros),
         ]
         return parameters.map {
             ParameterDeclaration(name: $0.0, shape: $0.1, source: $0.2, isTrainable: isTrainable, isHead: true)
         }
     }
+}
+
+/// The name that the encoder uses for a checkpoint's tensor: without the prefix of the architecture.
+func ownName(ofTensor name: String) -> String {
+    for prefix in ["bert.", "roberta."] where name.hasPrefix(prefix) { return String(name.dropFirst(prefix.count)) }
+    return name
 }
 
 extension ParameterStore {

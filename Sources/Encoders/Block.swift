@@ -1,7 +1,7 @@
 internal import Layers
 internal import Tensors
 
-/// One block of a BERT encoder (Devlin et al. 2018, arXiv:1810.04805): layer norms follow the residual sums.
+/// One block of an encoder (Devlin et al. 2018, arXiv:1810.04805): layer norms follow the residual sums.
 ///
 ///     a = LayerNorm(x + dropout(W_o attention(x)))
 ///     y = LayerNorm(a + dropout(W_2 gelu(W_1 a)))
@@ -239,5 +239,6 @@ struct Block {
 enum DropoutSite {
     static let embeddings = 0
     static let classifier = 1
+    static let pooler = 2
     static let firstBlock = 16
 }

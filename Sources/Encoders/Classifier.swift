@@ -7,9 +7,11 @@ public import Tensors
     import Musl
 #endif
 
-/// An encoder with the head that HF's `BertForSequenceClassification` puts on it; with one output it is a regression.
+/// An encoder with the head that HF's `…ForSequenceClassification` puts on it; with one output it is a regression.
 ///
 ///     pooled = tanh(W_p h[first] + b_p)        logits = W_c dropout(pooled) + b_c
+///
+/// RoBERTa's head drops out of `h[first]` too.
 ///
 /// Shapes: `h[first]` and `pooled` are `[sequences, hidden]`, `logits` is `[sequences, outputs]`.
 public struct Classifier {
@@ -23,8 +25,8 @@ public struct Classifier {
         adapters: (_ block: Int, _ layer: LinearLayer) -> (any LinearAdapter)? = { _, _ in nil }
     ) {
         self.encoder = BERTEncoder(configuration, store: store, adapters: adapters)
-        self.pooler = store.linear("pooler.dense")
-        self.classifier = store.linear("classifier")
+        self.pooler = store.linear(configuration.poolerPath)
+        self.classifier = store.linear(configuration.classifierPath)
     }
 
     public var outputs: Int { self.classifier.weight.value.rows }
@@ -32,6 +34,7 @@ public struct Classifier {
     /// What the backward pass needs.
     public struct Saved {
         let encoder: BERTEncoder.Saved
+        let inputDropout: RowDropout?
         let pooler: Linear.Saved
         let pooled: MatrixView
         let dropout: RowDropout?
@@ -39,9 +42,19 @@ public struct Classifier {
     }
 
     public func forward(_ batch: PackedBatch, pass: Pass) -> (logits: MatrixView, saved: Saved) {
-        let (hidden, encoderSaved) = self.encoder.forward(batch, output: .firstTokens, pass: pass)
+        let (first, encoderSaved) = self.encoder.forward(batch, output: .firstTokens, pass: pass)
+        let rows = batch.places.map { Dropout.row(place: $0, token: 0) }
+        let hidden = pass.arena.matrix(rows: first.rows, columns: first.columns)
+        hidden.copy(first)
+        let inputDropout = RowDropout(
+            pass,
+            site: DropoutSite.pooler,
+            rate: self.encoder.configuration.poolerDropout,
+            rows: rows
+        )
+        inputDropout?.apply(to: hidden, rows: 0..<batch.sequences)
         let pooled = pass.arena.matrix(rows: batch.sequences, columns: hidden.columns)
-        let poolerSaved = self.pooler.forward(hidden, into: pooled, pass: pass) { rows in
+        let poolerSaved = self.pooler.forward(hidden.view, into: pooled, pass: pass) { rows in
             for row in rows { for i in pooled[row].indices { pooled[row][i] = tanhf(pooled[row][i]) } }
         }
         let dropped = pass.arena.matrix(rows: batch.sequences, columns: hidden.columns)
@@ -50,13 +63,14 @@ public struct Classifier {
             pass,
             site: DropoutSite.classifier,
             rate: self.encoder.configuration.classifierDropout,
-            rows: batch.places.map { Dropout.row(place: $0, token: 0) }
+            rows: rows
         )
         dropout?.apply(to: dropped, rows: 0..<batch.sequences)
         let logits = pass.arena.matrix(rows: batch.sequences, columns: self.outputs)
         let classifierSaved = self.classifier.forward(dropped.view, into: logits, pass: pass)
         let saved = Saved(
             encoder: encoderSaved,
+            inputDropout: inputDropout,
             pooler: poolerSaved,
             pooled: pooled.view,
             dropout: dropout,
@@ -79,6 +93,7 @@ public struct Classifier {
         }
         let dHidden = pass.arena.matrix(rows: rows, columns: hidden)
         self.pooler.backward(dPooled.view, saved: saved.pooler, dx: dHidden, pass: pass)
+        saved.inputDropout?.apply(to: dHidden, rows: 0..<rows)
         self.encoder.backward(dHidden.view, saved: saved.encoder, batch: batch, pass: pass)
     }
 }

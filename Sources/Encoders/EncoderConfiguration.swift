@@ -1,19 +1,30 @@
 import Foundation
 
-/// What a backbone's `config.json` says, as far as a BERT encoder depends on it.
+/// What a backbone's `config.json` says, as far as an encoder depends on it.
 public struct EncoderConfiguration: Hashable, Sendable {
+    public var architecture: Architecture
     public var vocabulary: Int
     public var hidden: Int
     public var layers: Int
     public var heads: Int
     public var intermediate: Int
+    /// The longest sequence.
     public var positions: Int
     public var types: Int
+    /// The token whose vector is never trained.
+    public var paddingID: Int
     public var layerNormEpsilon: Float
     public var hiddenDropout: Float
     public var attentionDropout: Float
     /// Before the classifier; the configuration's `classifier_dropout`, else its hidden dropout.
     public var classifierDropout: Float
+    /// Before the layer in front of the classifier.
+    var poolerDropout: Float {
+        switch self.architecture {
+        case .bert: 0
+        case .roberta: self.classifierDropout
+        }
+    }
     /// The deviation of a new head's weights.
     public var initializerRange: Double
 
@@ -27,8 +38,12 @@ public struct EncoderConfiguration: Hashable, Sendable {
         types: Int = 2,
         layerNormEpsilon: Float = 1e-12,
         dropout: Float = 0.1,
-        initializerRange: Double = 0.02
+        initializerRange: Double = 0.02,
+        architecture: Architecture = .bert,
+        paddingID: Int = 0
     ) {
+        self.paddingID = paddingID
+        self.architecture = architecture
         self.vocabulary = vocabulary
         self.hidden = hidden
         self.layers = layers
@@ -66,7 +81,7 @@ public struct EncoderConfiguration: Hashable, Sendable {
             throw BackboneError(path: path, "not JSON: \(error.localizedDescription)")
         }
         let reader = ConfigurationReader(path: path, object: object)
-        try reader.require("model_type", ["bert"])
+        try reader.require("model_type", ["bert", "roberta"])
         try reader.require("hidden_act", ["gelu"])
         try reader.require("position_embedding_type", ["absolute"], whereAbsent: "absolute")
         let hiddenDropout = try reader.rate("hidden_dropout_prob")
@@ -75,7 +90,16 @@ public struct EncoderConfiguration: Hashable, Sendable {
         self.layers = try reader.count("num_hidden_layers", 1...1024)
         self.heads = try reader.count("num_attention_heads", 1...1024)
         self.intermediate = try reader.count("intermediate_size", 1...1_048_576)
-        self.positions = try reader.count("max_position_embeddings", 1...65_536)
+        let positions = try reader.count("max_position_embeddings", 1...65_536)
+        self.architecture = object["model_type"] as? String == "roberta" ? .roberta : .bert
+        self.paddingID = try reader.padding(whereAbsent: self.architecture == .roberta ? 1 : 0, below: self.vocabulary)
+        self.positions = positions - (self.architecture == .roberta ? self.paddingID + 1 : 0)
+        guard self.positions > 0 else {
+            throw BackboneError(
+                path: path,
+                "max_position_embeddings is \(positions); positions count from pad_token_id + 1, \(self.paddingID + 1)"
+            )
+        }
         self.types = try reader.count("type_vocab_size", 1...1024)
         self.layerNormEpsilon = Float(try reader.number("layer_norm_eps", 0...1, whereAbsent: 1e-12))
         self.hiddenDropout = hiddenDropout
@@ -91,6 +115,14 @@ public struct EncoderConfiguration: Hashable, Sendable {
             )
         }
     }
+}
+
+/// In what an encoder differs from BERT.
+public enum Architecture: Hashable, Sendable {
+    case bert
+    /// RoBERTa (Liu et al. 2019, arXiv:1907.11692): positions count from the padding's id + 1, padding itself has its id
+    /// as its position, and every token is of type 0.
+    case roberta
 }
 
 /// A backbone's folder with something missing, damaged or not supported.
@@ -139,6 +171,10 @@ private struct ConfigurationReader {
             )
         }
         return value
+    }
+
+    func padding(whereAbsent: Int, below vocabulary: Int) throws -> Int {
+        self.object["pad_token_id"] == nil ? whereAbsent : try self.count("pad_token_id", 0...vocabulary - 1)
     }
 
     func rate(_ key: String) throws -> Float { Float(try self.number(key, 0...0.99, whereAbsent: 0.1)) }

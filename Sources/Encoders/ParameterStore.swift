@@ -130,11 +130,9 @@ public final class ParameterStore {
         let file = try Safetensors(path: path)
         var ownNames: [String: String] = [:]
         for name in file.tensors.keys {
-            var own = name[...]
-            for prefix in ["base_model.model.", "bert."] where own.hasPrefix(prefix) {
-                own = own.dropFirst(prefix.count)
-            }
-            ownNames[String(own)] = name
+            let prefix = "base_model.model."
+            let own = name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name
+            ownNames[ownName(ofTensor: own)] = name
         }
         for (declaration, range) in self.trainable {
             guard let name = ownNames[declaration.name], file.tensors[name]?.shape == declaration.shape else {
@@ -183,7 +181,8 @@ public final class ParameterStore {
 /// A backbone's weights under the names that the encoder uses.
 public struct BackboneWeights: Sendable {
     public let file: Safetensors
-    private let prefix: String
+    /// The file's name of each tensor by ours.
+    private let fileNames: [String: String]
 
     /// Tensors of other heads and of bookkeeping, which fine-tuning never reads.
     private static let skippedPrefixes = ["cls.", "lm_head.", "lm_predictions.", "mask_predictions.", "classifier."]
@@ -196,7 +195,10 @@ public struct BackboneWeights: Sendable {
 
     public init(file: Safetensors) {
         self.file = file
-        self.prefix = file.tensors.keys.contains { $0.hasPrefix("bert.") } ? "bert." : ""
+        self.fileNames = Dictionary(
+            file.tensors.keys.sorted().map { (ownName(ofTensor: $0), $0) },
+            uniquingKeysWith: { first, _ in first }
+        )
     }
 
     /// Checks that the file has what is declared and nothing that nobody knows.
@@ -204,11 +206,11 @@ public struct BackboneWeights: Sendable {
     /// - Returns: the names that are skipped, for people.
     /// - Throws: ``BackboneError`` for unexpected names.
     public func check(against declarations: [ParameterDeclaration]) throws -> [String] {
-        let known = Set(declarations.filter { $0.source == .backbone }.map { self.prefix + $0.name })
+        let known = Set(declarations.filter { $0.source == .backbone }.compactMap { self.fileNames[$0.name] })
         let others = self.file.tensors.keys.filter { !known.contains($0) }.sorted()
         let isSkipped = { (name: String) in
             Self.skippedPrefixes.contains { name.hasPrefix($0) } || Self.skippedSuffixes.contains { name.hasSuffix($0) }
-                || name.hasPrefix(self.prefix + "pooler.")
+                || ownName(ofTensor: name).hasPrefix("pooler.")
         }
         if let unexpected = others.first(where: { !isSkipped($0) }) {
             throw BackboneError(
@@ -222,11 +224,10 @@ public struct BackboneWeights: Sendable {
 
     /// Where the file has a parameter.
     func view(_ declaration: ParameterDeclaration) throws -> MatrixView {
-        let name = self.prefix + declaration.name
-        guard let tensor = self.file.tensors[name] else {
+        guard let name = self.fileNames[declaration.name], let tensor = self.file.tensors[name] else {
             throw BackboneError(
                 path: self.file.path,
-                "has no tensor \"\(name)\"; the file is not this backbone's or is incomplete"
+                "has no tensor \"\(declaration.name)\"; the file is not this backbone's or is incomplete"
             )
         }
         guard tensor.shape == declaration.shape else {
@@ -242,6 +243,8 @@ public struct BackboneWeights: Sendable {
         return MatrixView(base, rows: declaration.rows, columns: declaration.columns)
     }
 
-    /// Whether the file has the pooler.
-    public var hasPooler: Bool { self.file.tensors[self.prefix + "pooler.dense.weight"] != nil }
+    /// Whether the file has the layer before the classifier.
+    public func hasPooler(_ configuration: EncoderConfiguration) -> Bool {
+        self.fileNames[configuration.poolerPath + ".weight"] != nil
+    }
 }

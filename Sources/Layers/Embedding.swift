@@ -7,8 +7,13 @@ public import Tensors
 /// Shapes: `table` is `[entries, width]`, `y` is `[tokens, width]`.
 public struct Embedding: Sendable {
     public var table: Parameter
+    /// An entry that is never trained, as PyTorch's `padding_idx`.
+    public let padding: Int?
 
-    public init(table: Parameter) { self.table = table }
+    public init(table: Parameter, padding: Int? = nil) {
+        self.table = table
+        self.padding = padding
+    }
 
     /// - Precondition: every index is below the number of entries.
     public func forward(_ index: some Collection<Int>, addingTo y: MutableMatrixView, rows: Range<Int>) {
@@ -20,7 +25,9 @@ public struct Embedding: Sendable {
         guard let gradient = self.table.gradient else { return }
         team.forEachSlab(ofColumns: dy.columns) { columns in
             let (dyPart, sums) = (dy.columns(columns), gradient.columns(columns))
-            for row in 0..<dy.rows { Elementwise.add(dyPart[row], to: sums[index[row]]) }
+            for row in 0..<dy.rows where index[row] != self.padding {
+                Elementwise.add(dyPart[row], to: sums[index[row]])
+            }
         }
     }
 }

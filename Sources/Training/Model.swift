@@ -21,7 +21,11 @@ public struct Model {
         if let dropout { configuration = configuration.replacingDropout(Float(dropout)) }
         let weights = try BackboneWeights(folder: folder)
         let encoder = configuration.declarations(trains: method.trains)
-        let head = configuration.headDeclarations(outputs: outputs, poolerInFile: weights.hasPooler, isTrainable: true)
+        let head = configuration.headDeclarations(
+            outputs: outputs,
+            poolerInFile: weights.hasPooler(configuration),
+            isTrainable: true
+        )
         self.skipped = try weights.check(against: encoder + head)
         self.configuration = configuration
         let store = try ParameterStore(

@@ -15,14 +15,7 @@ struct GoldenBERT {
     init() throws {
         self.configuration = try EncoderConfiguration(folder: Self.folder).replacingDropout(0)
         self.values = try Safetensors(path: Self.folder + "/bert-tiny-values.safetensors")
-        var (batch, start) = (PackedBatch(), 0)
-        let (ids, types) = (try self.values.integers("input_ids"), try self.values.integers("type_ids"))
-        for (place, length) in try self.values.integers("lengths").enumerated() {
-            let range = start..<start + Int(length)
-            batch.append(tokenIDs: Array(ids[range]), typeIDs: Array(types[range]), place: place)
-            start = range.upperBound
-        }
-        self.batch = batch
+        self.batch = try goldenBatch(self.values)
     }
 
     /// All parameters trainable, the head of two classes from the file.
@@ -43,6 +36,18 @@ struct GoldenBERT {
         }
         return store
     }
+}
+
+/// The sequences of a golden file.
+func goldenBatch(_ values: Safetensors) throws -> PackedBatch {
+    var (batch, start) = (PackedBatch(), 0)
+    let (ids, types) = (try values.integers("input_ids"), try values.integers("type_ids"))
+    for (place, length) in try values.integers("lengths").enumerated() {
+        let range = start..<start + Int(length)
+        batch.append(tokenIDs: Array(ids[range]), typeIDs: Array(types[range]), place: place)
+        start = range.upperBound
+    }
+    return batch
 }
 
 func largestDifference(_ a: UnsafeBufferPointer<Float>, _ b: UnsafeBufferPointer<Float>) -> Float {
