@@ -41,11 +41,12 @@ extension EncoderConfiguration {
     ///
     /// - Parameter trains: which of them are trained.
     public func declarations(trains: (String) -> Bool) -> [ParameterDeclaration] {
-        var names: [(String, [Int])] = [
-            ("embeddings.word_embeddings.weight", [self.vocabulary, self.hidden]),
-            ("embeddings.position_embeddings.weight", [self.positionRows, self.hidden]),
-            ("embeddings.token_type_embeddings.weight", [self.types, self.hidden]),
-        ]
+        var names = [("embeddings.word_embeddings.weight", [self.vocabulary, self.embedding])]
+        if self.hasPositionTable {
+            names.append(("embeddings.position_embeddings.weight", [self.positionRows, self.embedding]))
+        }
+        if self.types > 0 { names.append(("embeddings.token_type_embeddings.weight", [self.types, self.embedding])) }
+        if self.projectsEmbeddings { names.append(("embeddings.embed_proj.weight", [self.hidden, self.embedding])) }
         func add(norm path: String) { names += [(path + ".weight", [self.hidden]), (path + ".bias", [self.hidden])] }
         add(norm: "embeddings.LayerNorm")
         for block in 0..<self.layers {
@@ -53,8 +54,24 @@ extension EncoderConfiguration {
                 let (input, output) = layer.widths(self)
                 let path = layer.path(block: block)
                 names += [(path + ".weight", [output, input]), (path + ".bias", [output])]
+                if layer == .value {
+                    for path in self.positionProjections(block: block) {
+                        names += [(path + ".weight", [self.hidden, self.hidden]), (path + ".bias", [self.hidden])]
+                    }
+                }
                 if layer == .attentionOutput { add(norm: "encoder.layer.\(block).attention.output.LayerNorm") }
                 if layer == .output { add(norm: "encoder.layer.\(block).output.LayerNorm") }
+            }
+        }
+        if let deberta = self.deberta {
+            if let relative = deberta.relative {
+                names.append((Self.relativeTable, [2 * relative.span, self.hidden]))
+                if deberta.normsRelative { add(norm: Self.relativeNorm) }
+            }
+            if deberta.convolutionWidth > 0 {
+                let shape = [self.hidden, self.hidden, deberta.convolutionWidth]
+                names += [(Self.convolution + ".weight", shape), (Self.convolution + ".bias", [self.hidden])]
+                add(norm: Self.convolutionNorm)
             }
         }
         return names.map {
@@ -62,10 +79,25 @@ extension EncoderConfiguration {
         }
     }
 
+    static let relativeTable = "encoder.rel_embeddings.weight"
+    static let relativeNorm = "encoder.LayerNorm"
+    static let convolution = "encoder.conv.conv"
+    static let convolutionNorm = "encoder.conv.LayerNorm"
+
+    func positionKey(block: Int) -> String { "encoder.layer.\(block).attention.self.pos_key_proj" }
+    func positionQuery(block: Int) -> String { "encoder.layer.\(block).attention.self.pos_query_proj" }
+
+    /// The layers of a block that project relative positions and nothing else.
+    private func positionProjections(block: Int) -> [String] {
+        guard let deberta = self.deberta else { return [] }
+        return (deberta.hasPositionKey ? [self.positionKey(block: block)] : [])
+            + (deberta.hasPositionQuery ? [self.positionQuery(block: block)] : [])
+    }
+
     /// The rows of the table of positions.
     private var positionRows: Int {
         switch self.architecture {
-        case .bert: self.positions
+        case .bert, .deberta: self.positions
         case .roberta: self.positions + self.paddingID + 1
         }
     }
@@ -73,7 +105,7 @@ extension EncoderConfiguration {
     /// The path of the layer between the first token's hidden state and the classifier.
     var poolerPath: String {
         switch self.architecture {
-        case .bert: "pooler.dense"
+        case .bert, .deberta: "pooler.dense"
         case .roberta: "classifier.dense"
         }
     }
@@ -81,7 +113,7 @@ extension EncoderConfiguration {
     /// The path of the last layer.
     var classifierPath: String {
         switch self.architecture {
-        case .bert: "classifier"
+        case .bert, .deberta: "classifier"
         case .roberta: "classifier.out_proj"
         }
     }
@@ -102,10 +134,34 @@ extension EncoderConfiguration {
     }
 }
 
-/// The name that the encoder uses for a checkpoint's tensor: without the prefix of the architecture.
+/// The name that the encoder uses for a checkpoint's tensor: without the prefix of the architecture, and with BERT's
+/// names of the projections, whatever the architecture.
 func ownName(ofTensor name: String) -> String {
-    for prefix in ["bert.", "roberta."] where name.hasPrefix(prefix) { return String(name.dropFirst(prefix.count)) }
-    return name
+    let prefix = ["bert.", "roberta.", "deberta."].first(where: name.hasPrefix) ?? ""
+    var own = String(name.dropFirst(prefix.count))
+    for (ours, theirs) in debertaProjections { own = own.replacing(theirs, with: ours) }
+    return own
+}
+
+/// What BERT and DeBERTa call the same layers.
+private let debertaProjections = ["query", "key", "value"].map { (".self.\($0).", ".self.\($0)_proj.") }
+
+extension EncoderConfiguration {
+    /// The name that HF `transformers` gives a parameter of this encoder, its head or an adapter beside a layer.
+    public func publishedName(_ name: String) -> String {
+        var published = name
+        let prefix: String
+        switch self.architecture {
+        case .bert: prefix = "bert."
+        case .roberta: prefix = "roberta."
+        case .deberta:
+            prefix = "deberta."
+            for (ours, theirs) in debertaProjections { published = published.replacing(ours, with: theirs) }
+        }
+        // BERT's pooler is a part of its encoder, DeBERTa's is not.
+        let isOfHead = name.hasPrefix("classifier.") || (name.hasPrefix("pooler.") && self.architecture != .bert)
+        return isOfHead ? published : prefix + published
+    }
 }
 
 extension ParameterStore {

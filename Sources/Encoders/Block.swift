@@ -12,6 +12,9 @@ struct Block {
     let query: Linear
     let key: Linear
     let value: Linear
+    /// Projects relative positions to keys and to queries, where attention looks at them.
+    let positionKey: Linear?
+    let positionQuery: Linear?
     let attention: SelfAttention
     let attentionOutput: Linear
     let attentionNorm: LayerNorm
@@ -21,6 +24,8 @@ struct Block {
     let dropoutRate: Float
     /// The dropout site after the attention; the one after the output is the next.
     let site: Int
+    /// The dropout site of the relative positions.
+    let relativeSite: Int
 
     init(
         _ index: Int,
@@ -33,10 +38,27 @@ struct Block {
         self.query = linear(.query)
         self.key = linear(.key)
         self.value = linear(.value)
+        let deberta = configuration.deberta
+        func position(_ isUsed: Bool, _ shared: Linear, _ path: String) -> Linear? {
+            guard isUsed, let deberta, deberta.relative != nil else { return nil }
+            return deberta.sharesProjections ? shared : store.linear(path)
+        }
+        self.positionKey = position(
+            deberta?.hasContentToPosition ?? false,
+            self.key,
+            configuration.positionKey(block: index)
+        )
+        self.positionQuery = position(
+            deberta?.hasPositionToContent ?? false,
+            self.query,
+            configuration.positionQuery(block: index)
+        )
+        self.relativeSite = DropoutSite.firstRelative + index
         self.attention = SelfAttention(
             heads: configuration.heads,
             dropoutRate: configuration.attentionDropout,
-            site: firstSite + 2
+            site: firstSite + 2,
+            terms: deberta?.terms ?? 1
         )
         self.attentionOutput = linear(.attentionOutput)
         self.attentionNorm = store.norm("encoder.layer.\(index).attention.output.LayerNorm", configuration)
@@ -51,6 +73,7 @@ struct Block {
         let query: Linear.Saved
         let key: Linear.Saved
         let value: Linear.Saved
+        let relative: RelativeSaved?
         let attention: SelfAttention.Saved
         let attentionOutput: Linear.Saved
         let attentionNorm: LayerNorm.Saved
@@ -62,6 +85,13 @@ struct Block {
         let dropouts: (RowDropout?, RowDropout?)
     }
 
+    struct RelativeSaved {
+        let dropout: RowDropout?
+        let key: Linear.Saved?
+        let query: Linear.Saved?
+        let rows: Int
+    }
+
     var isTrainable: Bool {
         self.isAttentionTrainable || self.attentionOutput.isTrainable || self.attentionNorm.isTrainable
             || self.intermediate.isTrainable || self.output.isTrainable || self.outputNorm.isTrainable
@@ -69,12 +99,14 @@ struct Block {
 
     private var isAttentionTrainable: Bool {
         self.query.isTrainable || self.key.isTrainable || self.value.isTrainable
+            || self.positionKey?.isTrainable == true || self.positionQuery?.isTrainable == true
     }
 
     /// - Parameter queries: `x`, or the rows of its sequences' first tokens.
     func forward(
         _ x: MatrixView,
         queries: MatrixView,
+        relative: RelativeTable.Part?,
         batch: PackedBatch,
         dropoutRows: [UInt32],
         into y: MutableMatrixView,
@@ -88,11 +120,13 @@ struct Block {
         let keySaved = self.key.forward(x, into: k, pass: pass)
         let valueSaved = self.value.forward(x, into: v, pass: pass)
 
+        let (terms, relativeSaved) = relative.map { self.project($0, pass: pass) } ?? (nil, nil)
         let context = arena.matrix(rows: rows, columns: hidden)
         let attentionSaved = self.attention.forward(
             query: q.view,
             key: k.view,
             value: v.view,
+            relative: terms,
             batch: batch,
             into: context,
             pass: pass
@@ -127,6 +161,7 @@ struct Block {
             query: querySaved,
             key: keySaved,
             value: valueSaved,
+            relative: relativeSaved,
             attention: attentionSaved,
             attentionOutput: attentionOutputSaved,
             attentionNorm: attentionNormSaved,
@@ -143,12 +178,14 @@ struct Block {
     /// - Parameters:
     ///   - firstRows: where each of `dy`'s rows stands in `x`, where these are the first tokens only.
     ///   - dx: is written where something below is trainable.
+    ///   - dRelative: the gradient of the relative positions is added to, where they are trainable.
     func backward(
         _ dy: MatrixView,
         saved: Saved,
         batch: PackedBatch,
         firstRows: [Int]?,
         dx: MutableMatrixView?,
+        dRelative: MutableMatrixView?,
         pass: Pass
     ) {
         let arena = pass.arena
@@ -177,7 +214,8 @@ struct Block {
 
         // a = LayerNorm(x + dropout(attention)).
         self.attentionNorm.accumulateGradients(da.view, saved: saved.attentionNorm, team: pass.team)
-        guard dx != nil || self.isAttentionTrainable || self.attentionOutput.isTrainable else { return }
+        let isAttentionNeeded = dx != nil || dRelative != nil || self.isAttentionTrainable
+        guard isAttentionNeeded || self.attentionOutput.isTrainable else { return }
         let isWhole = firstRows == nil
         let dQueries = isWhole ? dx ?? matrix(rows, hidden) : matrix(rows, hidden)
         self.split(
@@ -189,7 +227,6 @@ struct Block {
             term: dOutput,
             pass: pass
         )
-        let isAttentionNeeded = dx != nil || self.isAttentionTrainable
         let dContext = matrix(rows, hidden)
         self.attentionOutput.backward(
             dOutput.view,
@@ -199,6 +236,9 @@ struct Block {
         )
         guard isAttentionNeeded else { return }
 
+        let relativeGradients = saved.relative.map {
+            RelativeTerms.Gradients(rows: $0.rows, columns: hidden, arena: arena)
+        }
         let (dq, dk, dv) = (matrix(rows, hidden), matrix(batch.tokens, hidden), matrix(batch.tokens, hidden))
         self.attention.backward(
             dContext.view,
@@ -207,14 +247,63 @@ struct Block {
             dQuery: dq,
             dKey: dk,
             dValue: dv,
+            relativeGradients: relativeGradients,
             pass: pass
         )
+        if let relative = saved.relative, let relativeGradients {
+            self.projectBackward(relativeGradients, saved: relative, dRelative: dRelative, pass: pass)
+        }
         self.query.backward(dq.view, saved: saved.query, dx: dx == nil ? nil : dQueries, adding: true, pass: pass)
         self.key.backward(dk.view, saved: saved.key, dx: dx, adding: isWhole, pass: pass)
         self.value.backward(dv.view, saved: saved.value, dx: dx, adding: true, pass: pass)
         if let dx, let firstRows {
             for (row, target) in firstRows.enumerated() { Elementwise.add(dQueries.view[row], to: dx[target]) }
         }
+    }
+
+    /// The relative positions' keys and queries for this block.
+    private func project(_ relative: RelativeTable.Part, pass: Pass) -> (RelativeTerms, RelativeSaved) {
+        var rows = relative.rows
+        let dropout = RowDropout(
+            pass,
+            site: self.relativeSite,
+            rate: self.dropoutRate,
+            rows: relative.range.map(UInt32.init)
+        )
+        if let dropout {
+            let dropped = pass.arena.matrix(rows: rows.rows, columns: rows.columns)
+            dropped.copy(rows)
+            dropout.apply(to: dropped, rows: 0..<dropped.rows)
+            rows = dropped.view
+        }
+        func project(_ layer: Linear?) -> (MutableMatrixView, Linear.Saved)? {
+            guard let layer else { return nil }
+            let y = pass.arena.matrix(rows: rows.rows, columns: rows.columns)
+            return (y, layer.forward(rows, into: y, pass: pass))
+        }
+        let (key, query) = (project(self.positionKey), project(self.positionQuery))
+        return (
+            RelativeTerms(relative.positions, longest: relative.longest, key: key?.0.view, query: query?.0.view),
+            RelativeSaved(dropout: dropout, key: key?.1, query: query?.1, rows: rows.rows)
+        )
+    }
+
+    private func projectBackward(
+        _ gradients: RelativeTerms.Gradients,
+        saved: RelativeSaved,
+        dRelative: MutableMatrixView?,
+        pass: Pass
+    ) {
+        let dRows = dRelative.map { pass.arena.zeros(rows: $0.rows, columns: $0.columns) }
+        for (layer, saved, dy) in [
+            (self.positionKey, saved.key, gradients.key), (self.positionQuery, saved.query, gradients.query),
+        ] {
+            guard let layer, let saved else { continue }
+            layer.backward(dy.view, saved: saved, dx: dRows, adding: true, pass: pass)
+        }
+        guard let dRelative, let dRows else { return }
+        saved.dropout?.apply(to: dRows, rows: 0..<dRows.rows)
+        for row in 0..<dRows.rows { Elementwise.add(dRows.view[row], to: dRelative[row]) }
     }
 
     /// The gradient of a normalised sum, and of its dropped-out term.
@@ -240,5 +329,8 @@ enum DropoutSite {
     static let embeddings = 0
     static let classifier = 1
     static let pooler = 2
+    static let convolution = 3
     static let firstBlock = 16
+    /// Above all blocks' sites.
+    static let firstRelative = 1 << 24
 }

@@ -1,22 +1,17 @@
 public import Layers
 public import Tensors
 
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Musl
-#endif
-
 /// An encoder with the head that HF's `…ForSequenceClassification` puts on it; with one output it is a regression.
 ///
-///     pooled = tanh(W_p h[first] + b_p)        logits = W_c dropout(pooled) + b_c
+///     pooled = f(W_p dropout(h[first]) + b_p)        logits = W_c dropout(pooled) + b_c
 ///
-/// RoBERTa's head drops out of `h[first]` too.
+/// In BERT `f` is tanh and nothing drops out of `h[first]`; in RoBERTa `f` is tanh; DeBERTa's configuration names both.
 ///
 /// Shapes: `h[first]` and `pooled` are `[sequences, hidden]`, `logits` is `[sequences, outputs]`.
 public struct Classifier {
     public let encoder: BERTEncoder
     private let pooler: Linear
+    private let activation: Activation
     private let classifier: Linear
 
     public init(
@@ -26,6 +21,7 @@ public struct Classifier {
     ) {
         self.encoder = BERTEncoder(configuration, store: store, adapters: adapters)
         self.pooler = store.linear(configuration.poolerPath)
+        self.activation = configuration.poolerActivation
         self.classifier = store.linear(configuration.classifierPath)
     }
 
@@ -36,7 +32,8 @@ public struct Classifier {
         let encoder: BERTEncoder.Saved
         let inputDropout: RowDropout?
         let pooler: Linear.Saved
-        let pooled: MatrixView
+        /// The activation's derivative.
+        let slope: MatrixView
         let dropout: RowDropout?
         let classifier: Linear.Saved
     }
@@ -53,12 +50,11 @@ public struct Classifier {
             rows: rows
         )
         inputDropout?.apply(to: hidden, rows: 0..<batch.sequences)
-        let pooled = pass.arena.matrix(rows: batch.sequences, columns: hidden.columns)
-        let poolerSaved = self.pooler.forward(hidden.view, into: pooled, pass: pass) { rows in
-            for row in rows { for i in pooled[row].indices { pooled[row][i] = tanhf(pooled[row][i]) } }
-        }
+        let inner = pass.arena.matrix(rows: batch.sequences, columns: hidden.columns)
         let dropped = pass.arena.matrix(rows: batch.sequences, columns: hidden.columns)
-        dropped.copy(pooled.view)
+        let poolerSaved = self.pooler.forward(hidden.view, into: inner, pass: pass) { rows in
+            for row in rows { self.activation.forward(inner[row], into: dropped[row]) }
+        }
         let dropout = RowDropout(
             pass,
             site: DropoutSite.classifier,
@@ -72,7 +68,7 @@ public struct Classifier {
             encoder: encoderSaved,
             inputDropout: inputDropout,
             pooler: poolerSaved,
-            pooled: pooled.view,
+            slope: inner.view,
             dropout: dropout,
             classifier: classifierSaved
         )
@@ -83,14 +79,11 @@ public struct Classifier {
     public func backward(_ dLogits: MatrixView, saved: Saved, batch: PackedBatch, pass: Pass) {
         let mark = pass.arena.mark
         defer { pass.arena.release(to: mark) }
-        let (rows, hidden) = (batch.sequences, saved.pooled.columns)
+        let (rows, hidden) = (batch.sequences, saved.slope.columns)
         let dPooled = pass.arena.matrix(rows: rows, columns: hidden)
         self.classifier.backward(dLogits, saved: saved.classifier, dx: dPooled, pass: pass)
         saved.dropout?.apply(to: dPooled, rows: 0..<rows)
-        for row in 0..<rows {
-            let (d, pooled) = (dPooled[row], saved.pooled[row])
-            for i in d.indices { d[i] *= 1 - pooled[i] * pooled[i] }
-        }
+        for row in 0..<rows { Elementwise.multiply(saved.slope[row], into: dPooled[row]) }
         let dHidden = pass.arena.matrix(rows: rows, columns: hidden)
         self.pooler.backward(dPooled.view, saved: saved.pooler, dx: dHidden, pass: pass)
         saved.inputDropout?.apply(to: dHidden, rows: 0..<rows)

@@ -1,4 +1,5 @@
 import Foundation
+internal import Layers
 
 /// What a backbone's `config.json` says, as far as an encoder depends on it.
 public struct EncoderConfiguration: Hashable, Sendable {
@@ -23,8 +24,11 @@ public struct EncoderConfiguration: Hashable, Sendable {
         switch self.architecture {
         case .bert: 0
         case .roberta: self.classifierDropout
+        case .deberta(let deberta): deberta.poolerDropout
         }
     }
+    /// After the layer in front of the classifier.
+    var poolerActivation: Activation { self.deberta?.poolerActivation ?? .tanh }
     /// The deviation of a new head's weights.
     public var initializerRange: Double
 
@@ -62,6 +66,10 @@ public struct EncoderConfiguration: Hashable, Sendable {
     public func replacingDropout(_ rate: Float) -> EncoderConfiguration {
         var copy = self
         (copy.hiddenDropout, copy.attentionDropout, copy.classifierDropout) = (rate, rate, rate)
+        if case .deberta(var deberta) = self.architecture, deberta.poolerDropout > 0 {
+            deberta.poolerDropout = rate
+            copy.architecture = .deberta(deberta)
+        }
         return copy
     }
 
@@ -81,7 +89,7 @@ public struct EncoderConfiguration: Hashable, Sendable {
             throw BackboneError(path: path, "not JSON: \(error.localizedDescription)")
         }
         let reader = ConfigurationReader(path: path, object: object)
-        try reader.require("model_type", ["bert", "roberta"])
+        try reader.require("model_type", ["bert", "roberta", "deberta-v2"])
         try reader.require("hidden_act", ["gelu"])
         try reader.require("position_embedding_type", ["absolute"], whereAbsent: "absolute")
         let hiddenDropout = try reader.rate("hidden_dropout_prob")
@@ -90,30 +98,40 @@ public struct EncoderConfiguration: Hashable, Sendable {
         self.layers = try reader.count("num_hidden_layers", 1...1024)
         self.heads = try reader.count("num_attention_heads", 1...1024)
         self.intermediate = try reader.count("intermediate_size", 1...1_048_576)
-        let positions = try reader.count("max_position_embeddings", 1...65_536)
-        self.architecture = object["model_type"] as? String == "roberta" ? .roberta : .bert
-        self.paddingID = try reader.padding(whereAbsent: self.architecture == .roberta ? 1 : 0, below: self.vocabulary)
-        self.positions = positions - (self.architecture == .roberta ? self.paddingID + 1 : 0)
-        guard self.positions > 0 else {
-            throw BackboneError(
-                path: path,
-                "max_position_embeddings is \(positions); positions count from pad_token_id + 1, \(self.paddingID + 1)"
-            )
-        }
-        self.types = try reader.count("type_vocab_size", 1...1024)
-        self.layerNormEpsilon = Float(try reader.number("layer_norm_eps", 0...1, whereAbsent: 1e-12))
-        self.hiddenDropout = hiddenDropout
-        self.attentionDropout = try reader.rate("attention_probs_dropout_prob")
-        self.classifierDropout =
-            object["classifier_dropout"] is NSNull || object["classifier_dropout"] == nil
-            ? hiddenDropout : try reader.rate("classifier_dropout")
-        self.initializerRange = try reader.number("initializer_range", 0...10, whereAbsent: 0.02)
         guard self.hidden % self.heads == 0 else {
             throw BackboneError(
                 path: path,
                 "hidden_size \(self.hidden) is no multiple of num_attention_heads \(self.heads)"
             )
         }
+        let positions = try reader.count("max_position_embeddings", 1...65_536)
+        let (isRoberta, isDeberta) = (reader.isType("roberta"), reader.isType("deberta-v2"))
+        if isDeberta {
+            let deberta = try Deberta(reader, hidden: self.hidden, heads: self.heads, positions: positions)
+            self.architecture = .deberta(deberta)
+        } else {
+            self.architecture = isRoberta ? .roberta : .bert
+        }
+        self.paddingID = try reader.padding(whereAbsent: isRoberta ? 1 : 0, below: self.vocabulary)
+        self.positions = positions - (isRoberta ? self.paddingID + 1 : 0)
+        guard self.positions > 0 else {
+            throw BackboneError(
+                path: path,
+                "max_position_embeddings is \(positions); positions count from pad_token_id + 1, \(self.paddingID + 1)"
+            )
+        }
+        self.types =
+            isDeberta
+            ? try reader.count("type_vocab_size", 0...1024, whereAbsent: 0)
+            : try reader.count("type_vocab_size", 1...1024)
+        self.layerNormEpsilon = Float(
+            try reader.number("layer_norm_eps", 0...1, whereAbsent: isDeberta ? 1e-7 : 1e-12)
+        )
+        self.hiddenDropout = hiddenDropout
+        self.attentionDropout = try reader.rate("attention_probs_dropout_prob")
+        let rateKey = isDeberta ? "cls_dropout" : "classifier_dropout"
+        self.classifierDropout = reader.isAbsent(rateKey) ? hiddenDropout : try reader.rate(rateKey)
+        self.initializerRange = try reader.number("initializer_range", 0...10, whereAbsent: 0.02)
     }
 }
 
@@ -123,61 +141,6 @@ public enum Architecture: Hashable, Sendable {
     /// RoBERTa (Liu et al. 2019, arXiv:1907.11692): positions count from the padding's id + 1, padding itself has its id
     /// as its position, and every token is of type 0.
     case roberta
-}
-
-/// A backbone's folder with something missing, damaged or not supported.
-public struct BackboneError: Error, Hashable, Sendable, CustomStringConvertible {
-    public let path: String
-    public let message: String
-
-    public init(path: String, _ message: String) {
-        self.path = path
-        self.message = message
-    }
-
-    public var description: String { "\(self.path): \(self.message)" }
-}
-
-private struct ConfigurationReader {
-    let path: String
-    let object: [String: Any]
-
-    func require(_ key: String, _ supported: [String], whereAbsent: String? = nil) throws {
-        let value = self.object[key] as? String ?? whereAbsent ?? "absent"
-        guard supported.contains(value) else {
-            throw BackboneError(
-                path: self.path,
-                "\(key) is \"\(value.prefix(80))\"; supported: \(supported.joined(separator: ", "))"
-            )
-        }
-    }
-
-    func count(_ key: String, _ range: ClosedRange<Int>) throws -> Int {
-        guard let value = self.object[key] as? Int, range.contains(value) else {
-            throw BackboneError(
-                path: self.path,
-                "\(key) is \(self.shown(key)); expected a whole number from \(range.lowerBound) to \(range.upperBound)"
-            )
-        }
-        return value
-    }
-
-    func number(_ key: String, _ range: ClosedRange<Double>, whereAbsent: Double) throws -> Double {
-        guard let given = self.object[key] else { return whereAbsent }
-        guard let value = given as? Double, range.contains(value) else {
-            throw BackboneError(
-                path: self.path,
-                "\(key) is \(self.shown(key)); expected a number from \(range.lowerBound) to \(range.upperBound)"
-            )
-        }
-        return value
-    }
-
-    func padding(whereAbsent: Int, below vocabulary: Int) throws -> Int {
-        self.object["pad_token_id"] == nil ? whereAbsent : try self.count("pad_token_id", 0...vocabulary - 1)
-    }
-
-    func rate(_ key: String) throws -> Float { Float(try self.number(key, 0...0.99, whereAbsent: 0.1)) }
-
-    private func shown(_ key: String) -> String { self.object[key].map { String("\($0)".prefix(80)) } ?? "absent" }
+    /// DeBERTa-v2 and v3.
+    case deberta(Deberta)
 }

@@ -21,7 +21,7 @@ public struct ParameterDeclaration: Hashable, Sendable {
     }
 
     public var name: String
-    /// As in the file: one or two dimensions.
+    /// As in the file: one to three dimensions.
     public var shape: [Int]
     public var source: Source
     public var isTrainable: Bool
@@ -29,7 +29,7 @@ public struct ParameterDeclaration: Hashable, Sendable {
     public var isHead: Bool
 
     public init(name: String, shape: [Int], source: Source, isTrainable: Bool, isHead: Bool = false) {
-        precondition(shape.count == 1 || shape.count == 2, "\(name) has \(shape.count) dimensions")
+        precondition((1...3).contains(shape.count), "\(name) has \(shape.count) dimensions")
         self.name = name
         self.shape = shape
         self.source = source
@@ -38,11 +38,11 @@ public struct ParameterDeclaration: Hashable, Sendable {
     }
 
     public var count: Int { self.shape.reduce(1, *) }
-    var rows: Int { self.shape.count == 2 ? self.shape[0] : 1 }
-    var columns: Int { self.shape.last ?? 1 }
+    var rows: Int { self.shape.count > 1 ? self.shape[0] : 1 }
+    var columns: Int { self.count / self.rows }
 
     /// Whether decay applies: not to biases and layer norms, which are the vectors among the parameters.
-    public var decays: Bool { self.shape.count == 2 }
+    public var decays: Bool { self.shape.count > 1 }
 }
 
 /// All parameters of a network: the trainable ones in one allocation with their gradients in another, beside each
@@ -187,6 +187,8 @@ public struct BackboneWeights: Sendable {
     /// Tensors of other heads and of bookkeeping, which fine-tuning never reads.
     private static let skippedPrefixes = ["cls.", "lm_head.", "lm_predictions.", "mask_predictions.", "classifier."]
     private static let skippedSuffixes = [".position_ids"]
+    /// Parts of the encoder that files have although their configuration leaves them out.
+    private static let skippedParts = ["pooler.", "embeddings.position_embeddings.", "encoder.LayerNorm."]
 
     /// Maps `model.safetensors` of a backbone's folder.
     public init(folder: String) throws {
@@ -210,7 +212,7 @@ public struct BackboneWeights: Sendable {
         let others = self.file.tensors.keys.filter { !known.contains($0) }.sorted()
         let isSkipped = { (name: String) in
             Self.skippedPrefixes.contains { name.hasPrefix($0) } || Self.skippedSuffixes.contains { name.hasSuffix($0) }
-                || ownName(ofTensor: name).hasPrefix("pooler.")
+                || Self.skippedParts.contains { ownName(ofTensor: name).hasPrefix($0) }
         }
         if let unexpected = others.first(where: { !isSkipped($0) }) {
             throw BackboneError(

@@ -2,7 +2,9 @@ public import Tensors
 
 /// Multi-head scaled dot-product attention within each sequence (Vaswani et al. 2017, arXiv:1706.03762).
 ///
-///     P = softmax(Q Kᵀ / sqrt(d))        context = dropout(P) V        for each sequence and head
+///     P = softmax(Q Kᵀ / sqrt(n · d))        context = dropout(P) V        for each sequence and head
+///
+/// where n is 1, or the number of terms that a score is the sum of (``RelativeTerms``).
 ///
 /// Shapes: `key` and `value` are `[tokens, heads · d]`, packed. `query` and `context` have the same rows, or one row
 /// a sequence where only its first token is asked for. `P` is `[queries, length]`.
@@ -12,11 +14,14 @@ public struct SelfAttention: Sendable {
     public let dropoutRate: Float
     /// The number of the dropout site of head 0; the other heads' follow.
     public let site: Int
+    /// Summands of a score.
+    public let terms: Int
 
-    public init(heads: Int, dropoutRate: Float, site: Int) {
+    public init(heads: Int, dropoutRate: Float, site: Int, terms: Int = 1) {
         self.heads = heads
         self.dropoutRate = dropoutRate
         self.site = site
+        self.terms = terms
     }
 
     /// What the backward pass needs. A dropped probability is kept with its sign set: the mask costs no memory.
@@ -28,6 +33,7 @@ public struct SelfAttention: Sendable {
         let probabilities: MutableMatrixView
         /// For each sequence where its first head's `P` starts.
         let offsets: [Int]
+        let relative: RelativeTerms?
 
         func probabilities(_ item: Item) -> MutableMatrixView {
             let size = item.queries.count * item.tokens.count
@@ -71,10 +77,20 @@ public struct SelfAttention: Sendable {
         (0..<batch.sequences).map { batch.range(of: $0).count }.map { isWhole ? $0 * $0 : $0 }.max() ?? 0
     }
 
+    /// The most scratch memory that one item's relative terms need.
+    private func largest(_ batch: PackedBatch, isWhole: Bool, relative: RelativeTerms?) -> Int {
+        guard let relative else { return 0 }
+        return (0..<batch.sequences).map { batch.range(of: $0).count }
+            .map { relative.scratchCount(queries: isWhole ? $0 : 1, tokens: $0) }.max() ?? 0
+    }
+
+    private func scale(width: Int) -> Float { 1 / Float(width / self.heads * self.terms).squareRoot() }
+
     public func forward(
         query: MatrixView,
         key: MatrixView,
         value: MatrixView,
+        relative: RelativeTerms? = nil,
         batch: PackedBatch,
         into context: MutableMatrixView,
         pass: Pass
@@ -91,7 +107,8 @@ public struct SelfAttention: Sendable {
             key: key,
             value: value,
             probabilities: pass.arena.matrix(rows: 1, columns: total),
-            offsets: offsets
+            offsets: offsets,
+            relative: relative
         )
         let mark = pass.arena.mark
         defer { pass.arena.release(to: mark) }
@@ -100,11 +117,23 @@ public struct SelfAttention: Sendable {
             rows: pass.team.threads,
             columns: dropout == nil ? 0 : self.largest(batch, isWhole: isWhole)
         )
-        let scale = 1 / Float(query.columns / self.heads).squareRoot()
+        let relativeScratch = pass.arena.matrix(
+            rows: pass.team.threads,
+            columns: self.largest(batch, isWhole: isWhole, relative: relative)
+        )
+        let scale = self.scale(width: query.columns)
         pass.team.forEach(batch.sequences * self.heads) { thread, index in
             let item = self.item(index, batch: batch, isWhole: isWhole, width: query.columns)
             let probabilities = saved.probabilities(item)
             multiply(item.query(query), item.token(key), transposing: .second, scale: scale, into: probabilities)
+            relative?.forward(
+                item.query(query),
+                item.token(key),
+                head: item.columns,
+                scale: scale,
+                scratch: relativeScratch.base + thread * relativeScratch.columns,
+                addingTo: probabilities
+            )
             for row in 0..<probabilities.rows { softmax(probabilities[row]) }
             var weights = probabilities.view
             if let dropout {
@@ -122,7 +151,7 @@ public struct SelfAttention: Sendable {
         return saved
     }
 
-    /// Writes the gradients of query, key and value.
+    /// Writes the gradients of query, key and value, and adds to those of the relative terms' projections.
     ///
     /// The softmax's own gradient: `dS = P * (dP - Σ_columns dP * P)`, row by row.
     public func backward(
@@ -132,15 +161,20 @@ public struct SelfAttention: Sendable {
         dQuery: MutableMatrixView,
         dKey: MutableMatrixView,
         dValue: MutableMatrixView,
+        relativeGradients: RelativeTerms.Gradients? = nil,
         pass: Pass
     ) {
         let mark = pass.arena.mark
         defer { pass.arena.release(to: mark) }
         let isWhole = saved.query.rows == saved.key.rows
         let scratch = pass.arena.matrix(rows: 2 * pass.team.threads, columns: self.largest(batch, isWhole: isWhole))
-        let scale = 1 / Float(dContext.columns / self.heads).squareRoot()
+        let relativeScratch = pass.arena.matrix(
+            rows: pass.team.threads,
+            columns: self.largest(batch, isWhole: isWhole, relative: saved.relative)
+        )
+        let scale = self.scale(width: dContext.columns)
         let kept = pass.dropout == nil ? 1 : 1 / (1 - self.dropoutRate)
-        pass.team.forEach(batch.sequences * self.heads) { thread, index in
+        self.forEachItem(batch, isShared: saved.relative != nil, team: pass.team) { thread, index in
             let item = self.item(index, batch: batch, isWhole: isWhole, width: dContext.columns)
             let probabilities = saved.probabilities(item)
             func square(_ index: Int) -> MutableMatrixView {
@@ -157,6 +191,30 @@ public struct SelfAttention: Sendable {
             for row in 0..<weights.rows { softmaxBackward(probabilities[row], weights: weights[row], dScores[row]) }
             multiply(dScores.view, item.token(saved.key), scale: scale, into: item.query(dQuery))
             multiply(dScores.view, item.query(saved.query), transposing: .first, scale: scale, into: item.token(dKey))
+            saved.relative?.backward(
+                dScores.view,
+                item.query(saved.query),
+                item.token(saved.key),
+                head: item.columns,
+                scale: scale,
+                scratch: relativeScratch.base + thread * relativeScratch.columns,
+                dQuery: item.query(dQuery),
+                dKey: item.token(dKey),
+                gradients: relativeGradients
+            )
+        }
+    }
+
+    /// Calls `body` for every item; where sequences share a gradient, one thread takes a head's sequences in order.
+    private func forEachItem(
+        _ batch: PackedBatch,
+        isShared: Bool,
+        team: Team,
+        _ body: (_ thread: Int, _ index: Int) -> Void
+    ) {
+        guard isShared else { return team.forEach(batch.sequences * self.heads, body) }
+        team.forEach(self.heads) { thread, head in
+            for sequence in 0..<batch.sequences { body(thread, sequence * self.heads + head) }
         }
     }
 

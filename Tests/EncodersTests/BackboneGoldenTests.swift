@@ -6,7 +6,7 @@ import Testing
 /// A small random backbone whose values HF transformers computed in float64
 /// (`Tests/Reference/make_backbone_golden.py`).
 struct GoldenBackbone {
-    static let names = ["roberta"]
+    static let names = ["roberta", "deberta-v3", "deberta-convolution", "deberta-other", "deberta-one-block"]
 
     let configuration: EncoderConfiguration
     let values: Safetensors
@@ -34,12 +34,10 @@ struct GoldenBackbone {
 
     /// The gradient of a parameter under HF's name; zeros where the loss does not depend on it.
     func gradient(_ declaration: ParameterDeclaration) throws -> [Float] {
-        let prefixes = ["", "roberta.", "deberta."].map { "gradient." + $0 }
-        let name = prefixes.map { $0 + self.published(declaration.name) }.first { self.values.tensors[$0] != nil }
-        return try name.map { Array(try self.values.floats($0)) } ?? [Float](repeating: 0, count: declaration.count)
+        let name = "gradient." + self.configuration.publishedName(declaration.name)
+        guard self.values.tensors[name] != nil else { return [Float](repeating: 0, count: declaration.count) }
+        return Array(try self.values.floats(name))
     }
-
-    private func published(_ name: String) -> String { name }
 }
 
 func norm(_ x: some Sequence<Float>) -> Double { x.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot() }

@@ -36,12 +36,58 @@ SMALL = dict(
     max_position_embeddings=48,
     num_labels=2,
 )
+V3 = dict(
+    type_vocab_size=0,
+    relative_attention=True,
+    position_buckets=8,
+    max_relative_positions=-1,
+    norm_rel_ebd="layer_norm",
+    share_att_key=True,
+    pos_att_type="p2c|c2p",
+    position_biased_input=False,
+    pad_token_id=0,
+)
 CASES = {
     # The second sequence has padding as a token of its text.
     "roberta": (
         transformers.RobertaConfig,
         dict(SMALL, type_vocab_size=1, layer_norm_eps=1e-5, pad_token_id=1),
         [5, 12, 1, 8, 46],
+    ),
+    # As DeBERTa-v3; the last sequence reaches beyond the buckets of its own rows.
+    "deberta-v3": (transformers.DebertaV2Config, dict(SMALL, **V3), [5, 12, 1, 8, 48]),
+    # As DeBERTa-v2-xlarge: a convolution.
+    "deberta-convolution": (
+        transformers.DebertaV2Config,
+        dict(SMALL, **V3, conv_kernel_size=3, conv_act="gelu", attention_head_size=8),
+        [7, 2, 1, 20],
+    ),
+    # Everything else that a configuration can ask for.
+    "deberta-other": (
+        transformers.DebertaV2Config,
+        dict(
+            SMALL,
+            **V3
+            | dict(
+                type_vocab_size=2,
+                position_buckets=-1,
+                max_relative_positions=6,
+                norm_rel_ebd="none",
+                share_att_key=False,
+                position_biased_input=True,
+            ),
+            embedding_size=16,
+            conv_kernel_size=5,
+            pooler_hidden_act="tanh",
+        ),
+        [9, 3, 1, 15],
+    ),
+    # One block: the convolution stands beside the last.
+    "deberta-one-block": (
+        transformers.DebertaV2Config,
+        dict(SMALL, **V3 | dict(pos_att_type="c2p", share_att_key=False), conv_kernel_size=3)
+        | dict(num_hidden_layers=1),
+        [4, 11, 1],
     ),
 }
 
