@@ -20,6 +20,29 @@ public struct Deberta: Hashable, Sendable {
     public var poolerDropout: Float
     public var poolerActivation: Activation
 
+    /// As DeBERTaV3-base has it, where nothing else is said.
+    public init(
+        embedding: Int,
+        hasPositionTable: Bool = false,
+        relative: RelativePositions? = RelativePositions(buckets: 256, maximum: 512),
+        normsRelative: Bool = true,
+        sharesProjections: Bool = true,
+        convolutionWidth: Int = 0,
+        poolerDropout: Float = 0
+    ) {
+        self.embedding = embedding
+        self.hasPositionTable = hasPositionTable
+        self.relative = relative
+        self.normsRelative = normsRelative
+        self.sharesProjections = sharesProjections
+        self.hasContentToPosition = true
+        self.hasPositionToContent = true
+        self.convolutionWidth = convolutionWidth
+        self.convolutionActivation = .gelu
+        self.poolerDropout = poolerDropout
+        self.poolerActivation = .gelu
+    }
+
     /// Summands of an attention score. Those that the configuration names count even where it has no relative attention.
     var terms: Int { 1 + (self.hasContentToPosition ? 1 : 0) + (self.hasPositionToContent ? 1 : 0) }
 

@@ -15,6 +15,10 @@ with, in the last (`tokens` counts all tokens of the batch, packed one sequence 
     hidden               [tokens, hidden]        output of the last block
     logits               [sequences, 2]          labels [sequences] int32       loss []
     gradient.NAME        as the parameter        of `loss` (mean cross-entropy), where the loss depends on it
+
+and Tests/EncodersTests/Golden/relative-positions.safetensors with, for each of `BUCKETS`,
+
+    BUCKETS.MAXIMUM      [length] int32          the bucket of each distance from 0 on
 """
 
 import json
@@ -23,6 +27,7 @@ from pathlib import Path
 import torch
 import transformers
 from safetensors.torch import save_file
+from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_position
 
 from make_encoder_golden import gradients, packed
 
@@ -92,6 +97,9 @@ CASES = {
 }
 
 
+BUCKETS = [(256, 512, 512), (8, 48, 64), (5, 33, 40), (2, 8, 8), (32, 16, 16)]
+
+
 def make_model(kind, settings):
     config = kind(**settings)
     config._attn_implementation = "eager"
@@ -119,6 +127,11 @@ def batch(config, lengths, generator):
     return ids, types, mask
 
 
+def metadata():
+    versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
+    return {"made_by": f"Tests/Reference/make_backbone_golden.py with {versions}"}
+
+
 def write(name, kind, settings, lengths):
     model = make_model(kind, settings)
     weights = {key: tensor.float().contiguous().clone() for key, tensor in model.state_dict().items()}
@@ -140,12 +153,10 @@ def write(name, kind, settings, lengths):
     values["lengths"] = torch.tensor(lengths, dtype=torch.int32)
     values["labels"] = labels.int()
 
-    versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
-    metadata = {"made_by": f"Tests/Reference/make_backbone_golden.py with {versions}"}
     folder = GOLDEN / name
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(weights, folder / "model.safetensors", metadata)
-    save_file(values, folder / "values.safetensors", metadata)
+    save_file(weights, folder / "model.safetensors", metadata())
+    save_file(values, folder / "values.safetensors", metadata())
     text = json.dumps(config.to_diff_dict() | {"model_type": config.model_type}, indent=2, sort_keys=True)
     (folder / "config.json").write_text(text + "\n")
 
@@ -153,6 +164,11 @@ def write(name, kind, settings, lengths):
 def main():
     for name, (kind, settings, lengths) in CASES.items():
         write(name, kind, settings, lengths)
+    distances = {
+        f"{buckets}.{maximum}": make_log_bucket_position(torch.arange(length), buckets, maximum).int()
+        for buckets, maximum, length in BUCKETS
+    }
+    save_file(distances, GOLDEN / "relative-positions.safetensors", metadata())
 
 
 if __name__ == "__main__":
