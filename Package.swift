@@ -149,7 +149,7 @@ let package = Package(
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"]),
         .testTarget(
             name: "TokenizersTests",
-            dependencies: ["Digests", "Tokenizers"],
+            dependencies: ["Digests", "TestSupport", "Tokenizers"],
             exclude: ["Golden"]
         ),
         .testTarget(

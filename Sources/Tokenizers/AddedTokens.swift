@@ -12,7 +12,8 @@ struct AddedTokens: Sendable {
     }
 
     enum Piece: Hashable, Sendable {
-        case token(Int32)
+        /// Where it stands with its blanks, and without.
+        case token(Int32, Range<Int>, content: Range<Int>)
         case text(Range<Int>)
     }
 
@@ -31,7 +32,7 @@ struct AddedTokens: Sendable {
 
     /// Cuts `text` (well-formed UTF-8) at the tokens in it.
     func split(_ text: Span<UInt8>) -> [Piece] {
-        guard !self.tokens.isEmpty else { return [.text(0..<text.count)] }
+        guard !self.tokens.isEmpty else { return text.isEmpty ? [] : [.text(0..<text.count)] }
         var pieces: [Piece] = []
         var done = 0
         var offset = 0
@@ -46,7 +47,7 @@ struct AddedTokens: Sendable {
             let start = token.stripsLeft ? max(self.blanksStart(text, before: offset), done) : offset
             let end = token.stripsRight ? self.blanksEnd(text, after: match.end) : match.end
             if done < start { pieces.append(.text(done..<start)) }
-            pieces.append(.token(token.id))
+            pieces.append(.token(token.id, start..<end, content: offset..<match.end))
             done = end
             offset = match.end
         }

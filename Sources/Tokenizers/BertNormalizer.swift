@@ -27,6 +27,24 @@ struct BertNormalizer: Hashable, Sendable {
         return result
     }
 
+    /// The normalised form of a part of `text` and where each byte came from: the scalar that became it.
+    func aligned(_ text: Span<UInt8>, _ range: Range<Int>) -> AlignedText {
+        let bytes = self.normalize(text.extracting(range))
+        var result = AlignedText()
+        result.reserve(bytes.count)
+        var offset = range.lowerBound
+        // Scalars become others one by one. Marks may change places, but then among bytes of like meaning.
+        while offset < range.upperBound {
+            let end = scalarEnd(text, at: offset)
+            for _ in 0..<self.normalize(text.extracting(offset..<end)).count {
+                result.append(bytes[result.bytes.count], from: Int32(offset)..<Int32(end))
+            }
+            offset = end
+        }
+        precondition(result.bytes.count == bytes.count, "\(bytes.count) bytes, aligned \(result.bytes.count)")
+        return result
+    }
+
     @inline(__always)
     private func takeASCII(_ byte: UInt8, _ pending: inout PendingMarks, into result: inout [UInt8]) {
         var byte = byte

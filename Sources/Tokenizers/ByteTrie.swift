@@ -65,6 +65,18 @@ struct ByteTrie: Sendable {
         return best
     }
 
+    /// Calls `body` with the id and end of each key that `text` holds from the range's beginning, the shortest first.
+    @inline(__always)
+    func forEachMatch(_ text: Span<UInt8>, _ range: Range<Int>, _ body: (_ id: Int32, _ end: Int) -> Void) {
+        var node = Self.root
+        for offset in range {
+            guard let child = self.child(of: node, text[offset]) else { return }
+            node = child
+            let id = self.ids[Int(node)]
+            if id >= 0 { body(id, offset + 1) }
+        }
+    }
+
     @inline(__always)
     private func child(of node: Int32, _ byte: UInt8) -> Int32? {
         let key = UInt64(truncatingIfNeeded: node) << 8 | UInt64(byte)

@@ -22,6 +22,16 @@ struct PostProcessor: Hashable, Sendable {
         )
     }
 
+    /// "<s> A </s>" and "<s> A </s></s> B </s>", as RoBERTa was trained: it has no token types.
+    static func roberta(classification: Int32, separator: Int32) -> PostProcessor {
+        let start = Piece.special(ids: [classification], typeID: 0)
+        let end = Piece.special(ids: [separator], typeID: 0)
+        return PostProcessor(
+            single: [start, .first(typeID: 0), end],
+            pair: [start, .first(typeID: 0), end, end, .second(typeID: 0), end]
+        )
+    }
+
     /// Where a file has no post-processor.
     static let none = PostProcessor(
         single: [.first(typeID: 0)],

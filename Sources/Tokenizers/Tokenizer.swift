@@ -24,6 +24,12 @@ public protocol Tokenizer: Sendable {
     /// at its end first, then both in turn. The special tokens always stay, so that a `maximumLength` below their
     /// number gives these alone.
     func encode(_ first: String, _ second: String?, maximumLength: Int) -> Encoding
+
+    /// The same of texts whose ids, without special tokens, are known.
+    func encode(ids first: [Int32], _ second: [Int32]?, maximumLength: Int) -> Encoding
+
+    /// The tokens of a text and where in it they stand, without special tokens around it.
+    func tokens(_ text: String) -> Tokens
 }
 
 extension Tokenizer {
@@ -37,7 +43,7 @@ extension Tokenizer {
 ///
 /// - Throws: ``TokenizerError`` where a file is missing or malformed, or asks for what is not supported.
 public func loadTokenizer(folder: String) throws(TokenizerError) -> any Tokenizer {
-    try WordPieceTokenizer(folder: folder)
+    try TokenizerFiles(folder: folder).tokenizer()
 }
 
 /// A tokenizer's file that is missing, malformed or of an unsupported kind.

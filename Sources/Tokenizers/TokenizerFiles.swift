@@ -34,12 +34,54 @@ struct TokenizerFiles {
         }
     }
 
-    /// Why a folder with neither `tokenizer.json` nor `vocab.txt` cannot be used.
-    func unsupported() -> TokenizerError {
-        let others = ["vocab.json": "byte-level BPE", "spm.model": "SentencePiece", "spiece.model": "SentencePiece"]
-        for (name, kind) in others.sorted(by: { $0.key < $1.key }) where self.existing(name) != nil {
-            return TokenizerError(self.folder, "its \(name) is for a \(kind) tokenizer; only WordPiece is supported")
+    /// The tokenizer that they describe: `tokenizer.json` comes first, since it leaves nothing to convention.
+    func tokenizer() throws(TokenizerError) -> any Tokenizer {
+        if let path = self.existing("tokenizer.json") {
+            let file = try self.json(path)
+            switch file["model"].map({ self.modelKind($0) }) {
+            case nil: throw TokenizerError(path, "has no \"model\"")
+            case "WordPiece": return try WordPieceTokenizer.parsing(file, path: path)
+            case "BPE": return try BytePairTokenizer.parsing(file, path: path)
+            case "Unigram": return try UnigramTokenizer.parsing(file, path: path)
+            case let kind?:
+                throw TokenizerError(path, "its model is \(kind); only WordPiece, BPE and Unigram are supported")
+            }
         }
-        return TokenizerError(self.folder, "has neither tokenizer.json nor vocab.txt; is this a backbone's folder?")
+        let configuration = try self.existing("tokenizer_config.json").map { path throws(TokenizerError) in
+            try self.json(path)
+        }
+        if let path = self.existing("vocab.txt") {
+            let lines = try self.bytes(path)
+            return try WordPieceTokenizer.parsing(vocabulary: lines, path: path, configuration: configuration)
+        }
+        if let path = self.existing("spm.model") {
+            return try UnigramTokenizer.parsing(model: try self.bytes(path), path: path, configuration: configuration)
+        }
+        switch (self.existing("vocab.json"), self.existing("merges.txt")) {
+        case (let path?, let mergesPath?):
+            return try BytePairTokenizer.parsing(
+                vocabulary: try self.json(path),
+                path: path,
+                merges: try self.bytes(mergesPath),
+                mergesPath: mergesPath,
+                configuration: configuration
+            )
+        case (_?, nil): throw TokenizerError(self.folder, "has vocab.json, but no merges.txt; it needs both")
+        case (nil, _?): throw TokenizerError(self.folder, "has merges.txt, but no vocab.json; it needs both")
+        case (nil, nil):
+            throw TokenizerError(
+                self.folder,
+                "has neither tokenizer.json, vocab.txt, vocab.json with merges.txt nor spm.model; is this a "
+                    + "backbone's folder?"
+            )
+        }
+    }
+
+    /// Old files do not name a model of which the fields tell.
+    private func modelKind(_ model: JSONValue) -> String {
+        if let kind = model["type"]?.text { return kind }
+        if model["merges"] != nil { return "BPE" }
+        if model["unk_id"] != nil { return "Unigram" }
+        return model["max_input_chars_per_word"] == nil ? "of no type" : "WordPiece"
     }
 }

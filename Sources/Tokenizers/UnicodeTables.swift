@@ -12,6 +12,9 @@ struct UnicodeTables: Sendable {
         static let combining = Properties(rawValue: 1 << 6)
         static let uppercase = Properties(rawValue: 1 << 7)
         static let composed = Properties(rawValue: 1 << 8)
+        static let byteLevelLetter = Properties(rawValue: 1 << 9)
+        static let byteLevelNumber = Properties(rawValue: 1 << 10)
+        static let byteLevelSpace = Properties(rawValue: 1 << 11)
     }
 
     static let shared = UnicodeTables()
@@ -71,6 +74,9 @@ struct UnicodeTables: Sendable {
         mark(UnicodeData.ideograph, .ideograph)
         mark(UnicodeData.mark, .mark)
         mark(UnicodeData.combiningRank, .combining)
+        mark(UnicodeData.byteLevelLetter, .byteLevelLetter)
+        mark(UnicodeData.byteLevelNumber, .byteLevelNumber)
+        mark(UnicodeData.byteLevelSpace, .byteLevelSpace)
         mark(UnicodeData.lowercase, .uppercase)
         flat[Int(Self.dottedCapitalI)] |= Properties.uppercase.rawValue
 

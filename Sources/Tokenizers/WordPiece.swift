@@ -16,25 +16,41 @@ struct WordPiece: Sendable {
         self.continuation = vocabulary.node(of: continuingPrefix)
     }
 
-    /// Appends the pieces of the word that `range` is of `text`.
-    func append(_ text: Span<UInt8>, _ range: Range<Int>, to ids: inout [Int32]) {
-        guard range.count <= self.maximumScalars || self.scalarCount(text, range) <= self.maximumScalars else {
-            return ids.append(self.unknownID)
+    /// Calls `body` with the pieces of the word that `range` is of `text`.
+    @inline(__always)
+    func forEachPiece(_ text: Span<UInt8>, _ range: Range<Int>, _ body: (Int32, Range<Int>) -> Void) {
+        if let piece = self.vocabulary.longestMatch(text, range), piece.end == range.upperBound,
+            self.isShort(text, range)
+        {
+            return body(piece.id, range)
         }
-        let countBefore = ids.count
+        guard let pieces = self.pieces(text, range) else { return body(self.unknownID, range) }
+        var start = range.lowerBound
+        for piece in pieces {
+            body(piece.id, start..<piece.end)
+            start = piece.end
+        }
+    }
+
+    private func pieces(_ text: Span<UInt8>, _ range: Range<Int>) -> [(id: Int32, end: Int)]? {
+        guard self.isShort(text, range) else { return nil }
+        var pieces: [(id: Int32, end: Int)] = []
         var start = range.lowerBound
         var node: Int32? = ByteTrie.root
         while start < range.upperBound {
             guard let from = node,
                 let piece = self.vocabulary.longestMatch(text, start..<range.upperBound, from: from)
-            else {
-                ids.removeLast(ids.count - countBefore)
-                return ids.append(self.unknownID)
-            }
-            ids.append(piece.id)
+            else { return nil }
+            pieces.append(piece)
             start = piece.end
             node = self.continuation
         }
+        return pieces
+    }
+
+    @inline(__always)
+    private func isShort(_ text: Span<UInt8>, _ range: Range<Int>) -> Bool {
+        range.count <= self.maximumScalars || self.scalarCount(text, range) <= self.maximumScalars
     }
 
     private func scalarCount(_ text: Span<UInt8>, _ range: Range<Int>) -> Int {

@@ -11,24 +11,6 @@ public struct WordPieceTokenizer: Tokenizer {
     let postProcessor: PostProcessor
     public let vocabularySize: Int
 
-    /// Reads `tokenizer.json` of a folder, or, where it has none, `vocab.txt` with BERT's usual settings; in this case
-    /// `do_lower_case`, `strip_accents` and `tokenize_chinese_chars` of a `tokenizer_config.json` beside it count.
-    ///
-    /// - Throws: ``TokenizerError`` where a file is missing or malformed, or asks for what is not supported.
-    public init(folder: String) throws(TokenizerError) {
-        let files = TokenizerFiles(folder: folder)
-        if let path = files.existing("tokenizer.json") {
-            self = try Self.parsing(try files.json(path), path: path)
-        } else if let path = files.existing("vocab.txt") {
-            let configuration = try files.existing("tokenizer_config.json").map { path throws(TokenizerError) in
-                try files.json(path)
-            }
-            self = try Self.parsing(vocabulary: try files.bytes(path), path: path, configuration: configuration)
-        } else {
-            throw files.unsupported()
-        }
-    }
-
     init(
         normalizer: BertNormalizer?,
         model: WordPiece,
@@ -52,34 +34,58 @@ public struct WordPieceTokenizer: Tokenizer {
         return self.postProcessor.encoding(firstIDs, secondIDs, maximumLength: maximumLength)
     }
 
+    public func encode(ids first: [Int32], _ second: [Int32]?, maximumLength: Int) -> Encoding {
+        self.postProcessor.encoding(first, second, maximumLength: maximumLength)
+    }
+
+    public func tokens(_ text: String) -> Tokens {
+        let bytes = text.utf8Span.span
+        var pieces = Pieces()
+        for piece in self.literalTokens.split(bytes) {
+            switch piece {
+            case .token(let id, let range, _): pieces.append(id, range)
+            case .text(let range):
+                let aligned = self.normalizer?.aligned(bytes, range) ?? AlignedText(bytes, range)
+                let before = pieces.ids.count
+                self.appendNormalized(aligned.bytes.span) { id, range in pieces.append(id, range) }
+                pieces.shift(from: before) { aligned.origin(of: $0) }
+            }
+        }
+        return pieces.tokens(of: bytes)
+    }
+
     /// The ids of a text, without the special tokens around it.
-    func pieces(_ text: String) -> [Int32] {
+    private func pieces(_ text: String) -> [Int32] {
         var ids: [Int32] = []
         let bytes = text.utf8Span.span
         ids.reserveCapacity(bytes.count / 3)
         for piece in self.literalTokens.split(bytes) {
             switch piece {
-            case .token(let id): ids.append(id)
-            case .text(let range): self.append(bytes.extracting(range), to: &ids)
+            case .token(let id, _, _): ids.append(id)
+            case .text(let range):
+                let part = bytes.extracting(range)
+                guard let normalizer = self.normalizer else {
+                    self.appendNormalized(part) { id, _ in ids.append(id) }
+                    continue
+                }
+                let normalized = normalizer.normalize(part)
+                self.appendNormalized(normalized.span) { id, _ in ids.append(id) }
             }
         }
         return ids
     }
 
-    private func append(_ text: Span<UInt8>, to ids: inout [Int32]) {
-        guard let normalizer = self.normalizer else { return self.appendNormalized(text, to: &ids) }
-        let normalized = normalizer.normalize(text)
-        self.appendNormalized(normalized.span, to: &ids)
-    }
-
-    private func appendNormalized(_ text: Span<UInt8>, to ids: inout [Int32]) {
+    @inline(__always)
+    private func appendNormalized(_ text: Span<UInt8>, _ append: (Int32, Range<Int>) -> Void) {
         for piece in self.normalizedTokens.split(text) {
             switch piece {
-            case .token(let id):
-                ids.append(id)
+            case .token(let id, let range, _):
+                append(id, range)
             case .text(let range):
                 let part = text.extracting(range)
-                for word in self.preTokenizer.words(part) { self.model.append(part, word, to: &ids) }
+                for word in self.preTokenizer.words(part) {
+                    self.model.forEachPiece(part, word) { append($0, $1.shifted(by: range.lowerBound)) }
+                }
             }
         }
     }

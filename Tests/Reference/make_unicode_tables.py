@@ -45,6 +45,15 @@ def combining_classes():
     return {mark: ranks[count] for mark, count in below.items()}
 
 
+def byte_level_kind(scalar):
+    """What byte-level pre-tokenisation takes a scalar for: runs of one kind stay together."""
+    split = pre_tokenizers.ByteLevel(add_prefix_space=False).pre_tokenize_str
+    for kind, neighbour in ("letter", "a"), ("number", "1"), ("other", "!"):
+        if len(split(f"{neighbour}{chr(scalar)}{neighbour}")) == 1:
+            return kind
+    return "space"
+
+
 def base36(number):
     digits = "0123456789abcdefghijklmnopqrstuvwxyz"
     if number < 0:
@@ -113,6 +122,7 @@ def main():
     lowercase = {scalar: ord(to) - scalar for scalar, to in lowered.items() if len(to) == 1 and ord(to) != scalar}
     pieces = {scalar: len(words(f"a{chr(scalar)}b")) for scalar in SCALARS}
     cleaned = {scalar: clean(f"a{chr(scalar)}b") for scalar in SCALARS}
+    kinds = {scalar: byte_level_kind(scalar) for scalar in SCALARS}
     tables = [
         ("Dropped when text is cleaned.", "control", set_text([s for s in SCALARS if cleaned[s] == "ab"])),
         ("Made a blank when text is cleaned.", "blank", set_text([s for s in SCALARS if cleaned[s] == "a b"])),
@@ -121,6 +131,9 @@ def main():
         ("What gets a blank on either side.", "ideograph",
          set_text([s for s in SCALARS if len(ideographs(chr(s))) == 3])),
         ("Dropped where accents are stripped.", "mark", set_text(ask(strip, ""))),
+        ("Letters of byte-level pre-tokenisation.", "byteLevelLetter", set_text([s for s in SCALARS if kinds[s] == "letter"])),
+        ("Its numbers.", "byteLevelNumber", set_text([s for s in SCALARS if kinds[s] == "number"])),
+        ("Its blanks.", "byteLevelSpace", set_text([s for s in SCALARS if kinds[s] == "space"])),
         ("Canonical combining classes by rank: gap, count, stride, rank.", "combiningRank",
          run_text(combining_classes())),
         ("Lower case: gap, count, stride, distance.", "lowercase", run_text(lowercase, strides=(1, 2))),

@@ -39,9 +39,9 @@ import Testing
         let data = try #require(Self.data)
         let expected = try golden("glue.json", as: Files.self)
         #expect(expected.files.count == 6)
-        let fromFile = try WordPieceTokenizer(folder: folder)
+        let fromFile = try loadTokenizer(folder: folder)
         let fromLines = try withFolder(["vocab.txt": String(contentsOfFile: "\(folder)/vocab.txt", encoding: .utf8)]) {
-            try WordPieceTokenizer(folder: $0)
+            try loadTokenizer(folder: $0)
         }
         for (name, digest) in expected.files.sorted(by: { $0.key < $1.key }) {
             let task = String(name.split(separator: "/")[0])
