@@ -145,7 +145,7 @@ let package = Package(
             name: "SystemTests",
             dependencies: ["CoordinatorShell", "Digests", "Files", "Sweeps", "TestSupport", "quintet"]
         ),
-        .testTarget(name: "TasksTests", dependencies: ["Sweeps", "Tasks"], exclude: ["Golden"]),
+        .testTarget(name: "TasksTests", dependencies: ["Sweeps", "Tasks", "TestSupport"], exclude: ["Golden"]),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"]),
         .testTarget(
             name: "TokenizersTests",

@@ -10,13 +10,16 @@ public enum Label: Hashable, Sendable {
 public struct Example: Hashable, Sendable {
     public var text: TextPair
     public var label: Label
+    /// The question that it answers (MultiRC) or the dev set that it is of (MNLI), where the task has several; else 0.
+    public var group: Int
 
     public var first: String { self.text.first }
     public var second: String? { self.text.second }
 
-    public init(first: String, second: String? = nil, label: Label) {
+    public init(first: String, second: String? = nil, label: Label, group: Int = 0) {
         self.text = TextPair(first: first, second: second)
         self.label = label
+        self.group = group
     }
 }
 

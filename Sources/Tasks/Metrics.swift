@@ -9,24 +9,41 @@ public import Sweeps
 /// - Parameters:
 ///   - predictions: one for each label, of the kind that the task has.
 ///   - labels: what the examples are.
+///   - groups: the examples' ``Example/group``; nothing where all are of group 0.
 public func score(
     _ predictions: [Label],
     against labels: [Label],
+    groups: [Int] = [],
     for task: TaskDescription
 ) -> [MetricName: Double] {
     precondition(predictions.count == labels.count, "\(predictions.count) predictions for \(labels.count) labels")
+    precondition(groups.isEmpty || groups.count == labels.count, "\(groups.count) groups for \(labels.count) labels")
+    let groups = groups.isEmpty ? [Int](repeating: 0, count: labels.count) : groups
     var values: [MetricName: Double] = [:]
-    for metric in task.metrics { values[metric] = score(predictions, against: labels, by: metric) }
+    for metric in task.metrics { values[metric] = score(predictions, against: labels, groups, by: metric) }
     if task.metrics.count > 1 {
         values[.combined] = task.metrics.reduce(0) { $0 + (values[$1] ?? .nan) } / Double(task.metrics.count)
     }
     return values
 }
 
-private func score(_ predictions: [Label], against labels: [Label], by metric: MetricName) -> Double {
-    switch metric {
+private func score(
+    _ predictions: [Label],
+    against labels: [Label],
+    _ groups: [Int],
+    by metric: MetricName
+) -> Double {
+    func ofGroup(_ group: Int) -> Double {
+        let members = groups.indices.filter { groups[$0] == group }
+        return accuracy(members.map { classIndex(predictions[$0]) }, members.map { classIndex(labels[$0]) })
+    }
+    return switch metric {
     case .accuracy: accuracy(predictions.map(classIndex), labels.map(classIndex))
+    case .matched: ofGroup(0)
+    case .mismatched: ofGroup(1)
     case .f1: f1(predictions.map(classIndex), labels.map(classIndex))
+    case .macroF1: macroF1(predictions.map(classIndex), labels.map(classIndex))
+    case .exactMatch: exactMatch(predictions.map(classIndex), labels.map(classIndex), groups)
     case .matthews: matthews(predictions.map(classIndex), labels.map(classIndex))
     case .pearson: pearson(predictions.map(realNumber), labels.map(realNumber))
     case .spearman: pearson(averageRanks(predictions.map(realNumber)), averageRanks(labels.map(realNumber)))
@@ -49,11 +66,24 @@ func accuracy(_ predictions: [Int], _ labels: [Int]) -> Double {
     Double(zip(predictions, labels).count { $0 == $1 }) / Double(labels.count)
 }
 
-/// The harmonic mean of precision and recall of class 1.
-func f1(_ predictions: [Int], _ labels: [Int]) -> Double {
-    let hits = zip(predictions, labels).count { $0 == 1 && $1 == 1 }
-    let named = predictions.count { $0 == 1 } + labels.count { $0 == 1 }
+/// The harmonic mean of precision and recall of a class.
+func f1(_ predictions: [Int], _ labels: [Int], of positive: Int = 1) -> Double {
+    let hits = zip(predictions, labels).count { $0 == positive && $1 == positive }
+    let named = predictions.count { $0 == positive } + labels.count { $0 == positive }
     return named == 0 ? 0 : Double(2 * hits) / Double(named)
+}
+
+/// The plain mean of F1 over the classes that were predicted or are labels.
+func macroF1(_ predictions: [Int], _ labels: [Int]) -> Double {
+    let classes = Set(predictions + labels).sorted()
+    return classes.reduce(0) { $0 + f1(predictions, labels, of: $1) } / Double(classes.count)
+}
+
+/// The share of groups in which every prediction is right.
+func exactMatch(_ predictions: [Int], _ labels: [Int], _ groups: [Int]) -> Double {
+    let wrong = Set(groups.indices.filter { predictions[$0] != labels[$0] }.map { groups[$0] })
+    let all = Set(groups).count
+    return Double(all - wrong.count) / Double(all)
 }
 
 /// Matthews' correlation coefficient for any number of classes (Gorodkin 2004):

@@ -22,13 +22,16 @@ public struct TaskData: Sendable {
     /// Reads the official files and splits them.
     ///
     /// `soraSplit42` (seed 42 whatever the shard's seed is): for tasks with a small training set, validation and test
-    /// are the halves of dev, permuted; for SST-2 validation is 1,000 of train, permuted, train the rest, and test the
-    /// whole of dev. `fullDev`: validation is the whole of dev, and there is no test.
+    /// are the halves of dev, permuted; for QQP, QNLI and SST-2 validation is 1,000 of train, permuted, train the rest,
+    /// and test the whole of dev. `soraStated`: the latter for all tasks with at least 10,000 training examples.
+    /// `fullDev`: validation is the whole of dev, and there is no test.
+    ///
+    /// MNLI's two dev sets are each halved and limited on its own; MultiRC's examples are permuted by question.
     ///
     /// `trainingExamples` and `evaluationExamples` keep so many of train, and of validation and test each: the first of
     /// the split's rows arranged by ``torchPermutation(count:seed:)`` with seed 42, or the first rows of
     /// `movie-reviews` and `offline`, whose files are permuted already. A split that has no more than that keeps its
-    /// order.
+    /// order. For MultiRC they count questions.
     ///
     /// - Throws: ``TaskFileError``.
     public init(
@@ -61,38 +64,78 @@ public struct TaskData: Sendable {
         var splits =
             switch splitProtocol {
             case .fullDev: Splits(train: train, validation: dev, test: nil)
-            case .soraSplit42: Self.soraSplit42(task, train: train, dev: dev)
+            case .soraSplit42:
+                Self.largeTasks.contains(task.name)
+                    ? Self.takingValidation(of: train, test: dev) : Self.halving(dev, of: task, train: train)
+            case .soraStated:
+                train.count >= Self.statedLargeCount
+                    ? Self.takingValidation(of: train, test: dev) : Self.halving(dev, of: task, train: train)
             }
-        let isPermuted = Self.permutedTasks.contains(task.name)
-        splits.train = Self.first(trainingExamples, of: splits.train, isPermuted: isPermuted)
-        splits.validation = Self.first(evaluationExamples, of: splits.validation, isPermuted: isPermuted)
-        splits.test = splits.test.map { Self.first(evaluationExamples, of: $0, isPermuted: isPermuted) }
+        splits.train = Self.first(trainingExamples, of: splits.train, task)
+        func limited(_ examples: [Example]) -> [Example] {
+            Self.parts(examples, of: task).flatMap { Self.first(evaluationExamples, of: $0, task) }
+        }
+        splits.validation = limited(splits.validation)
+        splits.test = splits.test.map(limited)
         self.splits = splits
     }
 
     private static let splitSeed: UInt32 = 42
     private static let permutedTasks: Set = ["movie-reviews", "offline"]
-    /// Those of which validation is taken from train.
-    private static let largeTasks: Set = ["sst-2"]
+    /// Those of which SoRA's code takes validation from train.
+    private static let largeTasks: Set = ["qqp", "qnli", "sst-2"]
     private static let largeValidationCount = 1000
+    private static let statedLargeCount = 10_000
 
-    private static func soraSplit42(_ task: TaskDescription, train: [Example], dev: [Example]) -> Splits {
-        guard self.largeTasks.contains(task.name) else {
-            let permuted = torchPermutation(count: dev.count, seed: self.splitSeed).map { dev[$0] }
-            let half = dev.count / 2
-            return Splits(train: train, validation: Array(permuted[..<half]), test: Array(permuted[half...]))
-        }
+    private static func takingValidation(of train: [Example], test: [Example]) -> Splits {
         let permuted = torchPermutation(count: train.count, seed: self.splitSeed).map { train[$0] }
         return Splits(
             train: Array(permuted.dropFirst(self.largeValidationCount)),
             validation: Array(permuted.prefix(self.largeValidationCount)),
-            test: dev
+            test: test
         )
     }
 
-    private static func first(_ count: Int?, of examples: [Example], isPermuted: Bool) -> [Example] {
-        guard let count, count < examples.count else { return examples }
-        if isPermuted { return Array(examples.prefix(count)) }
-        return torchPermutation(count: examples.count, seed: self.splitSeed).prefix(count).map { examples[$0] }
+    private static func halving(_ dev: [Example], of task: TaskDescription, train: [Example]) -> Splits {
+        var (validation, test): ([Example], [Example]) = ([], [])
+        for part in self.parts(dev, of: task) {
+            let permuted = self.permuted(self.units(part, of: task))
+            let half = permuted.count / 2
+            validation += permuted[..<half].joined()
+            test += permuted[half...].joined()
+        }
+        return Splits(train: train, validation: validation, test: test)
+    }
+
+    private static func first(_ count: Int?, of examples: [Example], _ task: TaskDescription) -> [Example] {
+        let units = self.units(examples, of: task)
+        guard let count, count < units.count else { return examples }
+        let isPermuted = self.permutedTasks.contains(task.name)
+        return Array((isPermuted ? units : self.permuted(units)).prefix(count).joined())
+    }
+
+    private static func permuted(_ units: [ArraySlice<Example>]) -> [ArraySlice<Example>] {
+        torchPermutation(count: units.count, seed: self.splitSeed).map { units[$0] }
+    }
+
+    /// What stays together: a question's answers, else each example.
+    private static func units(_ examples: [Example], of task: TaskDescription) -> [ArraySlice<Example>] {
+        task.name == "multirc" ? self.runs(examples) : examples.indices.map { examples[$0...$0] }
+    }
+
+    /// What is dealt with on its own: MNLI's dev sets, else all examples.
+    private static func parts(_ examples: [Example], of task: TaskDescription) -> [[Example]] {
+        task.name == "mnli" ? self.runs(examples).map(Array.init) : [examples]
+    }
+
+    /// Neighbours of one group.
+    private static func runs(_ examples: [Example]) -> [ArraySlice<Example>] {
+        var (runs, start) = ([ArraySlice<Example>](), 0)
+        for index in examples.indices where index > start && examples[index].group != examples[start].group {
+            runs.append(examples[start..<index])
+            start = index
+        }
+        if start < examples.count { runs.append(examples[start...]) }
+        return runs
     }
 }

@@ -14,129 +14,103 @@ public struct TaskFiles: Sendable {
     public let task: TaskDescription
     /// The folder that holds the task's own files.
     public let folder: String
+    private let form: Form
 
     /// Finds the task's files under `folder`: the folder as the official archives unpack (`folder/RTE/train.tsv`), or
-    /// the task's own (`folder/train.tsv`).
+    /// the task's own (`folder/train.tsv`). RTE's may be GLUE's or SuperGLUE's.
     public init(task: TaskDescription, folder: String) throws(TaskFileError) {
         self.task = task
-        let nested = "\(folder)/\(task.title)"
-        guard
-            let found = [nested, folder].first(where: { candidate in
-                OfficialSplit.allCases.contains { split in
-                    FileManager.default.fileExists(atPath: "\(candidate)/\(split.rawValue).tsv")
+        let forms = Form.of(task)
+        for candidate in ["\(folder)/\(task.folder)", folder] {
+            for form in forms {
+                let names = OfficialSplit.allCases.flatMap { form.names($0, of: task) }
+                guard names.contains(where: { FileManager.default.fileExists(atPath: "\(candidate)/\($0)") }) else {
+                    continue
                 }
-            })
-        else {
-            throw TaskFileError(
-                nested,
-                "has no train.tsv; expected \(task.title)'s official files there or in \(folder) itself"
-            )
+                (self.folder, self.form) = (candidate, form)
+                return
+            }
         }
-        self.folder = found
+        let expected = forms.flatMap { $0.names(.train, of: task) }.joined(separator: " or ")
+        throw TaskFileError(
+            "\(folder)/\(task.folder)",
+            "has no \(expected); expected \(task.title)'s official files there or in \(folder) itself"
+        )
     }
 
-    /// The rows of a file with labels, in the file's order.
+    /// The rows of a file with labels, in the file's order. MNLI's two dev files follow one another.
     ///
     /// - Throws: ``TaskFileError`` with the line of a row that is short or whose label is none of the task's; also
     ///   where the file has no labels or no rows.
     public func examples(_ split: OfficialSplit) throws(TaskFileError) -> [Example] {
-        let (file, columns, skipped) = try self.open(split)
-        guard let label = columns.label else { throw TaskFileError(file.path, "has no labels; use train or dev") }
-        let needed = max(columns.first, columns.second ?? 0, label) + 1
-        var examples: [Example] = []
-        for row in file.rows(after: skipped) {
-            try self.check(row.cells.count, needed, file.path, row.line)
-            let text = self.text(row.cells, columns)
-            let label = try self.label(row.cells[label], file.path, row.line)
-            examples.append(Example(first: text.first, second: text.second, label: label))
+        if split == .test { throw TaskFileError(self.path(split), "has no labels; use train or dev") }
+        return try self.rows(split).rows.map { row in
+            guard let label = row.label else { preconditionFailure("a labelled file gave a row without label") }
+            return Example(first: row.text.first, second: row.text.second, label: label, group: row.group)
         }
-        guard !examples.isEmpty else { throw TaskFileError(file.path, "has no rows") }
-        return examples
     }
 
     /// The texts of any file, in the file's order.
     public func texts(_ split: OfficialSplit) throws(TaskFileError) -> [TextPair] {
-        let (file, columns, skipped) = try self.open(split)
-        let needed = max(columns.first, columns.second ?? 0) + 1
-        var texts: [TextPair] = []
-        for row in file.rows(after: skipped) {
-            try self.check(row.cells.count, needed, file.path, row.line)
-            texts.append(self.text(row.cells, columns))
-        }
-        guard !texts.isEmpty else { throw TaskFileError(file.path, "has no rows") }
-        return texts
+        try self.rows(split).rows.map(\.text)
     }
 
-    private struct Columns {
-        var first: Int
-        var second: Int?
-        var label: Int?
+    /// Reads a file as ``examples(_:)`` does.
+    ///
+    /// - Returns: the lines of rows that are left out because they lack columns: a few of QQP's.
+    public func shortLines(_ split: OfficialSplit) throws(TaskFileError) -> [Int] {
+        try self.rows(split).shortLines
     }
 
-    private func open(_ split: OfficialSplit) throws(TaskFileError) -> (TableFile, Columns, skipped: Int) {
-        let file = try TableFile(path: "\(self.folder)/\(split.rawValue).tsv")
-        let header = try file.header()
-        if self.task.name == "cola", split != .test {
-            // The corpus's own form: source, label, the author's mark, sentence; no header.
-            return (file, Columns(first: 3, label: 1), 0)
-        }
-        let names = ColumnNames(task: self.task)
-        func index(_ name: String) throws(TaskFileError) -> Int {
-            if let index = header.firstIndex(of: name) { return index }
-            let found = header.joined(separator: ", ").prefix(200)
-            throw TaskFileError(
-                file.path,
-                line: 1,
-                "has no column \"\(name)\" (it has: \(found)); is this \(self.task.title)'s file?"
-            )
-        }
-        let columns = Columns(
-            first: try index(names.first),
-            second: try names.second.map(index),
-            label: split == .test ? nil : try index(names.label)
-        )
-        return (file, columns, 1)
+    private func path(_ split: OfficialSplit) -> String {
+        "\(self.folder)/\(self.form.names(split, of: self.task)[0])"
     }
 
-    private func check(_ count: Int, _ needed: Int, _ path: String, _ line: Int) throws(TaskFileError) {
-        guard count >= needed else {
-            throw TaskFileError(path, line: line, "has \(count) columns, not \(needed); is the file complete?")
+    private func rows(_ split: OfficialSplit) throws(TaskFileError) -> TaskRows {
+        var result = TaskRows()
+        for (group, name) in self.form.names(split, of: self.task).enumerated() {
+            let file = try TaskLines(path: "\(self.folder)/\(name)")
+            var part = try self.form.read(file, self.task, isLabelled: split != .test)
+            if group > 0 { for index in part.rows.indices { part.rows[index].group = group } }
+            result.rows += part.rows
+            result.shortLines += part.shortLines
         }
-    }
-
-    private func text(_ cells: [ArraySlice<UInt8>], _ columns: Columns) -> TextPair {
-        TextPair(
-            first: String(decoding: cells[columns.first], as: UTF8.self),
-            second: columns.second.map { String(decoding: cells[$0], as: UTF8.self) }
-        )
-    }
-
-    private func label(_ cell: ArraySlice<UInt8>, _ path: String, _ line: Int) throws(TaskFileError) -> Label {
-        let text = String(decoding: cell, as: UTF8.self)
-        let shown = "the label \"\(text.prefix(40))\""
-        switch self.task.labels {
-        case .classes(let names):
-            if let index = names.firstIndex(of: text) { return .classIndex(index) }
-            throw TaskFileError(path, line: line, "\(shown) is none of \(names.joined(separator: ", "))")
-        case .score:
-            if let score = Float(text), score.isFinite { return .score(score) }
-            throw TaskFileError(path, line: line, "\(shown) is no number")
-        }
+        return result
     }
 }
 
-/// How the official files name what a task needs.
-private struct ColumnNames {
-    var first: String
-    var second: String?
-    var label: String
+/// How a task's files are written.
+enum Form {
+    /// GLUE's tables: `train.tsv`, `dev.tsv`, `test.tsv`.
+    case tables
+    /// SuperGLUE's objects: `train.jsonl`, `val.jsonl`, `test.jsonl`.
+    case objects
 
-    init(task: TaskDescription) {
+    /// The task's forms, the first preferred.
+    static func of(_ task: TaskDescription) -> [Form] {
         switch task.name {
-        case "mrpc": (self.first, self.second, self.label) = ("#1 String", "#2 String", "Quality")
-        case "rte": (self.first, self.second, self.label) = ("sentence1", "sentence2", "label")
-        case "sts-b": (self.first, self.second, self.label) = ("sentence1", "sentence2", "score")
-        default: (self.first, self.second, self.label) = ("sentence", nil, "label")
+        case "rte": [.tables, .objects]
+        case "boolq", "cb", "multirc", "wic", "wsc": [.objects]
+        default: [.tables]
+        }
+    }
+
+    func names(_ split: OfficialSplit, of task: TaskDescription) -> [String] {
+        switch (self, split, task.name) {
+        case (.objects, .dev, _): ["val.jsonl"]
+        case (.objects, _, _): ["\(split.rawValue).jsonl"]
+        case (.tables, .train, _): ["train.tsv"]
+        case (.tables, _, "mnli"): ["matched", "mismatched"].map { "\(split.rawValue)_\($0).tsv" }
+        case (.tables, _, "mnli-m"): ["\(split.rawValue)_matched.tsv"]
+        case (.tables, _, "mnli-mm"): ["\(split.rawValue)_mismatched.tsv"]
+        case (.tables, _, _): ["\(split.rawValue).tsv"]
+        }
+    }
+
+    func read(_ file: TaskLines, _ task: TaskDescription, isLabelled: Bool) throws(TaskFileError) -> TaskRows {
+        switch self {
+        case .tables: try TableReader(task: task).read(TableFile(file), isLabelled: isLabelled)
+        case .objects: try ObjectReader(task: task).read(file, isLabelled: isLabelled)
         }
     }
 }

@@ -46,7 +46,7 @@ public struct EncodedSplits: Sendable {
                     example.second,
                     maximumLength: hyperparameters.maximumLength
                 )
-                return EncodedExample(encoding: encoding, label: example.label)
+                return EncodedExample(encoding: encoding, label: example.label, group: example.group)
             }
         }
         self.train = encode(splits.train)

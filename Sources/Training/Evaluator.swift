@@ -30,7 +30,12 @@ struct Evaluator {
             loss += self.task.loss(logits, labelled, examples: 1, dLogits: nil)
             predictions.append(logits, isClass: self.task.labels != .score)
         }
-        let metrics = score(predictions.values, against: examples.map(\.label), for: self.task)
+        let metrics = score(
+            predictions.values,
+            against: examples.map(\.label),
+            groups: examples.map(\.group),
+            for: self.task
+        )
         let seconds = Double(DispatchTime.now().uptimeNanoseconds - start.uptimeNanoseconds) / 1e9
         return Evaluation(
             split: split,

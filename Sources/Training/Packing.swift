@@ -6,10 +6,13 @@ public import Tokenizers
 public struct EncodedExample: Sendable {
     public let encoding: Encoding
     public let label: Label
+    /// As ``Example/group``.
+    public let group: Int
 
-    public init(encoding: Encoding, label: Label) {
+    public init(encoding: Encoding, label: Label, group: Int = 0) {
         self.encoding = encoding
         self.label = label
+        self.group = group
     }
 }
 

@@ -34,20 +34,26 @@ struct SweepFolders {
         let description = try TaskDescription.named(task)
         // Official archives unpack under the task's title.
         let folder: String
-        if let titled = self.cache.cachedFolder(for: description.title, kind: .data) {
+        if let titled = self.cache.cachedFolder(for: description.folder, kind: .data) {
             folder = titled.path
         } else if self.cache.cachedFolder(for: description.name, kind: .data) == nil,
             !Catalogue.quintet.entries.contains(where: { $0.name == description.name })
         {
             throw SweepFoldersError(
                 "\(description.title) is not fetched by this program; put its official files into "
-                    + self.cache.folder.appending(path: "data/\(description.title)").path
+                    + self.cache.folder.appending(path: "data/\(description.folder)").path
             )
         } else {
             folder = try await self.folder(description.name, kind: .data)
         }
         let files = try TaskFiles(task: description, folder: folder)
-        for split in [OfficialSplit.train, .dev] { _ = try files.examples(split) }
+        for split in [OfficialSplit.train, .dev] {
+            let short = try files.shortLines(split)
+            guard !short.isEmpty else { continue }
+            let lines = short.map(String.init).joined(separator: ", ")
+            let note = "\(files.folder): of \(split.rawValue), lines \(lines) are left out: they lack columns\n"
+            FileHandle.standardError.write(Data(note.utf8))
+        }
         return try self.register(files.folder)
     }
 

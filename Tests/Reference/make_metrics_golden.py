@@ -29,6 +29,7 @@ def of_classes(predictions, labels, binary=True):
         "labels": list(map(int, labels)),
         "accuracy": number(accuracy_score(labels, predictions)),
         "f1": number(f1_score(labels, predictions, zero_division=0)) if binary else None,
+        "macroF1": number(f1_score(labels, predictions, average="macro", zero_division=0)),
         "matthews": number(matthews_corrcoef(labels, predictions)),
     }
 
@@ -40,6 +41,20 @@ def of_scores(predictions, labels):
         "labels": [float(value) for value in labels],
         "pearson": number(pearsonr(predictions.astype(float), labels.astype(float))[0]),
         "spearman": number(spearmanr(predictions.astype(float), labels.astype(float))[0]),
+    }
+
+
+def of_questions(predictions, labels, questions):
+    """MultiRC's measures as its published scorer has them: F1 over all answers, questions with no error."""
+    right = {}
+    for prediction, label, question in zip(predictions, labels, questions):
+        right[question] = right.get(question, True) and prediction == label
+    return {
+        "predictions": list(map(int, predictions)),
+        "labels": list(map(int, labels)),
+        "questions": list(map(int, questions)),
+        "f1": number(f1_score(labels, predictions, zero_division=0)),
+        "exactMatch": sum(right.values()) / len(right),
     }
 
 
@@ -71,14 +86,25 @@ def main():
         of_scores([1, 2], [4, 3]),
         of_scores([0, 0, 1, 1, 1, 2], [0, 1, 0, 1, 2, 2]),
     ]
+    answers = random.integers(0, 2, 120)
+    questions = [
+        of_questions(numpy.where(random.random(120) < 0.9, answers, 1 - answers), answers, numpy.arange(120) // 5),
+        of_questions([0, 0, 1], [0, 0, 1], [0, 1, 1]),
+        of_questions([0, 0], [1, 0], [0, 0]),
+    ]
     versions = f"numpy {numpy.__version__}, scipy {scipy.__version__}, scikit-learn {sklearn.__version__}"
     lines = {
         name: ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
-        for name, cases in (("classes", classes), ("scores", scores))
+        for name, cases in (
+            ("classes", classes),
+            ("scores", scores),
+            ("questions", questions),
+        )
     }
     GOLDEN.mkdir(parents=True, exist_ok=True)
     (GOLDEN / "metrics.json").write_text(
-        f'{{"versions":"{versions}",\n"classes":[\n{lines["classes"]}\n],\n"scores":[\n{lines["scores"]}\n]}}\n'
+        f'{{"versions":"{versions}",\n"classes":[\n{lines["classes"]}\n],\n"scores":[\n{lines["scores"]}\n],\n'
+        f'"questions":[\n{lines["questions"]}\n]}}\n'
     )
 
 

@@ -50,6 +50,68 @@ import Testing
         #expect(splits.test == self.rows("d", 872))
     }
 
+    @Test(arguments: [("qqp", 363_846, 40430, 362_846, 40430), ("qnli", 104_743, 5463, 103_743, 5463)])
+    func `soraSplit42 takes validation of train for large tasks`(
+        task: String,
+        train: Int,
+        dev: Int,
+        kept: Int,
+        test: Int
+    ) throws {
+        let splits = try self.splits(task, train: train, dev: dev, .soraSplit42)
+        #expect(splits.train.count == kept)
+        #expect(splits.validation.count == 1000)
+        #expect(splits.test?.count == test)
+    }
+
+    @Test func `soraStated goes by the number of training examples`() throws {
+        let small = try self.splits("boolq", train: 9427, dev: 3270, .soraStated)
+        #expect(small.train.count == 9427 && small.validation.count == 1635 && small.test?.count == 1635)
+        let large = try self.splits("mnli-m", train: 10_000, dev: 9815, .soraStated)
+        #expect(large.train.count == 9000 && large.validation.count == 1000 && large.test?.count == 9815)
+        let coded = try self.splits("mnli-m", train: 10_000, dev: 9815, .soraSplit42)
+        #expect(coded.train.count == 10_000 && coded.validation.count == 4907 && coded.test?.count == 4908)
+    }
+
+    @Test func `MNLI's dev sets are halved and limited each on its own`() throws {
+        let matched = self.rows("m", 9815)
+        let mismatched = self.rows("x", 9832).map { Example(first: $0.first, label: $0.label, group: 1) }
+        func splits(_ splitProtocol: SplitProtocol, _ evaluation: Int?) throws -> Splits {
+            TaskData(
+                task: try TaskDescription.named("mnli"),
+                train: self.rows("t", 5),
+                dev: matched + mismatched,
+                protocol: splitProtocol,
+                trainingExamples: nil,
+                evaluationExamples: evaluation
+            ).splits
+        }
+        let halved = try splits(.soraSplit42, nil)
+        #expect(halved.validation.count { $0.group == 0 } == 4907)
+        #expect(halved.validation.count { $0.group == 1 } == 4916)
+        #expect(halved.test?.count == 4908 + 4916)
+        #expect(halved.validation.prefix(2).map(\.first) == ["m8117", "m4924"])
+        #expect(halved.test?.suffix(2).map(\.first) == ["x4362", "x1703"])
+        let limited = try splits(.fullDev, 2)
+        #expect(limited.validation.map(\.first) == ["m8117", "m4924", "x4358", "x6885"])
+    }
+
+    @Test func `MultiRC's answers stay with their question`() throws {
+        let rows = (0..<554).map { Example(first: "\($0)", label: .classIndex(0), group: $0 / 2) }
+        let splits = TaskData(
+            task: try TaskDescription.named("multirc"),
+            train: rows,
+            dev: rows,
+            protocol: .soraSplit42,
+            trainingExamples: 1,
+            evaluationExamples: nil
+        ).splits
+        #expect(splits.validation.count == 276)
+        #expect(splits.validation.prefix(4).map(\.group) == [207, 207, 84, 84])
+        #expect(splits.train.map(\.group) == [207, 207])
+        #expect(splits.test?.count == 278)
+    }
+
     @Test func `the first N are of a fixed arrangement`() throws {
         let splits = try self.splits("rte", train: 277, dev: 408, .fullDev, training: 3, evaluation: 2)
         #expect(splits.train.map(\.first) == ["t207", "t84", "t253"])

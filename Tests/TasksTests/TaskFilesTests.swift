@@ -118,7 +118,7 @@ import Testing
         .enabled(if: sharedData != nil, "needs ../shared/data/glue"),
         arguments: [
             ("rte", 2490, 277, 3000), ("cola", 8551, 1043, 1063), ("sts-b", 5749, 1500, 1379),
-            ("sst-2", 67349, 872, 1821),
+            ("sst-2", 67349, 872, 1821), ("wnli", 635, 71, 146),
         ]
     )
     func `reads every row of the official files`(task: String, train: Int, dev: Int, test: Int) throws {
@@ -126,5 +126,14 @@ import Testing
         #expect(try files.examples(.train).count == train)
         #expect(try files.examples(.dev).count == dev)
         #expect(try files.texts(.test).count == test)
+    }
+
+    @Test(.enabled(if: sharedData != nil, "needs ../shared/data/glue"))
+    func `reads every row of MNLI's matched dev file`() throws {
+        let files = try self.files("mnli-m", try #require(sharedData))
+        let examples = try files.examples(.dev)
+        #expect(examples.count == 9815)
+        #expect(examples[0].first == "The new rights are nice enough")
+        #expect(examples[0].label == .classIndex(1))
     }
 }

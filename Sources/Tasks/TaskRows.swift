@@ -1,0 +1,32 @@
+internal import Sweeps
+
+/// What a reader makes of one file.
+struct TaskRows {
+    /// A row's text, with its label where the file has labels.
+    struct Row: Hashable {
+        var text: TextPair
+        var label: Label?
+        var group = 0
+    }
+
+    var rows: [Row] = []
+    /// The lines of rows that were left out, because they lack columns.
+    var shortLines: [Int] = []
+}
+
+extension Labels {
+    /// The label that a file's text stands for.
+    ///
+    /// - Throws: ``TaskFileError`` where it is none.
+    func label(_ text: String, path: String, line: Int) throws(TaskFileError) -> Label {
+        let shown = "the label \"\(text.prefix(40))\""
+        switch self {
+        case .classes(let names):
+            if let index = names.firstIndex(of: text) { return .classIndex(index) }
+            throw TaskFileError(path, line: line, "\(shown) is none of \(names.joined(separator: ", "))")
+        case .score:
+            if let score = Float(text), score.isFinite { return .score(score) }
+            throw TaskFileError(path, line: line, "\(shown) is no number")
+        }
+    }
+}
