@@ -23,6 +23,39 @@ import Testing
         #expect(report.accepted > 0 && report.refused > 0, "\(report)")
     }
 
+    @Test(.timeLimit(.minutes(60))) func `damaged candidates`() throws {
+        let valid = [CandidateTaskTests.copa, CandidateTaskTests.record].map { Array($0.utf8) }
+        let report = try Fuzzing("candidates").run(valid) { input, _ in
+            var verdict = Fuzzing.Verdict.refused
+            for task in CandidateTask.allCases {
+                do {
+                    let file = try TaskLines(path: "file", bytes: input)
+                    let examples = try task.examples(file, isLabelled: true)
+                    _ = task.score(examples.map { _ in 0 }, of: examples)
+                    verdict = .accepted
+                } catch is TaskFileError {
+                    continue
+                }
+            }
+            return verdict
+        }
+        #expect(report.accepted > 0 && report.refused > 0, "\(report)")
+    }
+
+    @Test(.timeLimit(.minutes(60))) func `damaged files of questions`() throws {
+        let valid = [QuestionFileTests.first, QuestionFileTests.second].map { Array($0.utf8) }
+        let report = try Fuzzing("files of questions").run(valid) { input, _ in
+            do {
+                let file = try QuestionFile(path: "file", bytes: input)
+                _ = answerScore(file.questions.map { ($0.question, $0.answers.map(\.text)) }, file.rules)
+                return .accepted
+            } catch is TaskFileError {
+                return .refused
+            }
+        }
+        #expect(report.accepted > 0 && report.refused > 0, "\(report)")
+    }
+
     /// Every task reads every input: what is one task's file is another's nonsense.
     private static func fuzz(_ subject: String, _ files: [String: String], _ form: Form) throws -> Fuzzing.Report {
         let names = files.keys.sorted()
