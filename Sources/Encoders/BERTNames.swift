@@ -134,17 +134,8 @@ extension EncoderConfiguration {
     }
 }
 
-/// The name that the encoder uses for a checkpoint's tensor: without the prefix of the architecture, and with BERT's
-/// names of the projections, whatever the architecture.
-func ownName(ofTensor name: String) -> String {
-    let prefix = ["bert.", "roberta.", "deberta."].first(where: name.hasPrefix) ?? ""
-    var own = String(name.dropFirst(prefix.count))
-    for (ours, theirs) in debertaProjections { own = own.replacing(theirs, with: ours) }
-    return own
-}
-
 /// What BERT and DeBERTa call the same layers.
-private let debertaProjections = ["query", "key", "value"].map { (".self.\($0).", ".self.\($0)_proj.") }
+let debertaProjections = ["query", "key", "value"].map { (".self.\($0).", ".self.\($0)_proj.") }
 
 extension EncoderConfiguration {
     /// The name that HF `transformers` gives a parameter of this encoder, its head or an adapter beside a layer.

@@ -56,8 +56,9 @@ public final class ParameterStore {
     /// Of each trainable parameter, its part of ``values``.
     public let trainable: [(declaration: ParameterDeclaration, range: Range<Int>)]
     private var parameters: [String: Parameter] = [:]
-    private let backbone: Safetensors
-    /// Frozen parameters that no file has.
+    /// Keeps mapped files alive.
+    private let backbone: BackboneWeights
+    /// Frozen parameters that no file has as 32-bit floats.
     private let frozen: Matrix
 
     /// - Parameters:
@@ -66,13 +67,13 @@ public final class ParameterStore {
     /// - Throws: ``BackboneError`` for a tensor that is missing or of another shape.
     public init(_ declarations: [ParameterDeclaration], backbone: BackboneWeights, seed: UInt64) throws {
         self.declarations = declarations
-        self.backbone = backbone.file
+        self.backbone = backbone
         var (ranges, trainableCount, frozenCount) = ([(ParameterDeclaration, Range<Int>)](), 0, 0)
         for declaration in declarations {
             if declaration.isTrainable {
                 ranges.append((declaration, trainableCount..<trainableCount + declaration.count))
                 trainableCount += declaration.count
-            } else if declaration.source != .backbone {
+            } else if try declaration.source != .backbone || backbone.view(declaration) == nil {
                 frozenCount += declaration.count
             }
         }
@@ -90,8 +91,8 @@ public final class ParameterStore {
             let offset = declaration.isTrainable ? trainableOffset : frozenOffset
             let memory = declaration.isTrainable ? self.values.mutableView : self.frozen.mutableView
             let value = Self.part(of: memory, at: offset, declaration)
-            if let fileView {
-                value.copy(fileView)
+            if declaration.source == .backbone {
+                try backbone.copy(declaration, into: value)
             } else {
                 Self.initialise(value, declaration, seed: seed, index: index)
             }
@@ -130,9 +131,9 @@ public final class ParameterStore {
         let file = try Safetensors(path: path)
         var ownNames: [String: String] = [:]
         for name in file.tensors.keys {
-            let prefix = "base_model.model."
-            let own = name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name
-            ownNames[ownName(ofTensor: own)] = name
+            let longer = "base_model.model."
+            ownNames[BackboneWeights.ownName(name.hasPrefix(longer) ? String(name.dropFirst(longer.count)) : name)] =
+                name
         }
         for (declaration, range) in self.trainable {
             guard let name = ownNames[declaration.name], file.tensors[name]?.shape == declaration.shape else {
@@ -175,78 +176,5 @@ public final class ParameterStore {
         case .uniform(let bound): stream.uniform(bound: bound, into: flat)
         case .backbone: preconditionFailure("\(declaration.name) comes from the backbone's file")
         }
-    }
-}
-
-/// A backbone's weights under the names that the encoder uses.
-public struct BackboneWeights: Sendable {
-    public let file: Safetensors
-    /// The file's name of each tensor by ours.
-    private let fileNames: [String: String]
-
-    /// Tensors of other heads and of bookkeeping, which fine-tuning never reads.
-    private static let skippedPrefixes = ["cls.", "lm_head.", "lm_predictions.", "mask_predictions.", "classifier."]
-    private static let skippedSuffixes = [".position_ids"]
-    /// Parts of the encoder that files have although their configuration leaves them out.
-    private static let skippedParts = ["pooler.", "embeddings.position_embeddings.", "encoder.LayerNorm."]
-
-    /// Maps `model.safetensors` of a backbone's folder.
-    public init(folder: String) throws {
-        self.init(file: try Safetensors(path: folder + "/model.safetensors"))
-    }
-
-    public init(file: Safetensors) {
-        self.file = file
-        self.fileNames = Dictionary(
-            file.tensors.keys.sorted().map { (ownName(ofTensor: $0), $0) },
-            uniquingKeysWith: { first, _ in first }
-        )
-    }
-
-    /// Checks that the file has what is declared and nothing that nobody knows.
-    ///
-    /// - Returns: the names that are skipped, for people.
-    /// - Throws: ``BackboneError`` for unexpected names.
-    public func check(against declarations: [ParameterDeclaration]) throws -> [String] {
-        let known = Set(declarations.filter { $0.source == .backbone }.compactMap { self.fileNames[$0.name] })
-        let others = self.file.tensors.keys.filter { !known.contains($0) }.sorted()
-        let isSkipped = { (name: String) in
-            Self.skippedPrefixes.contains { name.hasPrefix($0) } || Self.skippedSuffixes.contains { name.hasSuffix($0) }
-                || Self.skippedParts.contains { ownName(ofTensor: name).hasPrefix($0) }
-        }
-        if let unexpected = others.first(where: { !isSkipped($0) }) {
-            throw BackboneError(
-                path: self.file.path,
-                "tensor \"\(unexpected.prefix(200))\" belongs to no part of the encoder that config.json describes; "
-                    + "give the weights that go with it"
-            )
-        }
-        return others
-    }
-
-    /// Where the file has a parameter.
-    func view(_ declaration: ParameterDeclaration) throws -> MatrixView {
-        guard let name = self.fileNames[declaration.name], let tensor = self.file.tensors[name] else {
-            throw BackboneError(
-                path: self.file.path,
-                "has no tensor \"\(declaration.name)\"; the file is not this backbone's or is incomplete"
-            )
-        }
-        guard tensor.shape == declaration.shape else {
-            throw BackboneError(
-                path: self.file.path,
-                "tensor \"\(name)\" has the shape \(tensor.shape); config.json asks for \(declaration.shape)"
-            )
-        }
-        let floats = try self.file.floats(name)
-        guard let base = floats.baseAddress else {
-            throw BackboneError(path: self.file.path, "tensor \"\(name)\" is empty")
-        }
-        return MatrixView(base, rows: declaration.rows, columns: declaration.columns)
-    }
-
-    /// Whether the file has the layer before the classifier.
-    public func hasPooler(_ configuration: EncoderConfiguration) -> Bool {
-        self.fileNames[configuration.poolerPath + ".weight"] != nil
     }
 }

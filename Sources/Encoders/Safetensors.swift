@@ -49,7 +49,7 @@ public struct Safetensors: @unchecked Sendable {
     /// Keeps the bytes alive.
     private let owner: Owner
 
-    private enum Owner: Sendable {
+    enum Owner: Sendable {
         case file(File)
         case bytes(Bytes)
     }
@@ -146,8 +146,25 @@ public struct Safetensors: @unchecked Sendable {
         try self.elements(name, type: .i32).bindMemory(to: Int32.self)
     }
 
-    private func elements(_ name: String, type: ElementType) throws -> UnsafeRawBufferPointer {
+    /// Copies the values of a tensor of any fractional type.
+    ///
+    /// - Throws: ``BackboneError`` when there is none of that name, or of another type.
+    public func copyFloats(_ name: String, into floats: UnsafeMutableBufferPointer<Float>) throws {
+        let tensor = try self.tensor(name)
+        guard tensor.type.isFractional else {
+            throw BackboneError(path: self.path, "tensor \"\(name)\" is \(tensor.type.rawValue), no fractional numbers")
+        }
+        precondition(floats.count == tensor.count, "\(name): room for \(floats.count) of \(tensor.count) values")
+        tensor.type.widen(UnsafeRawBufferPointer(rebasing: self.data[tensor.range]), into: floats)
+    }
+
+    private func tensor(_ name: String) throws -> Tensor {
         guard let tensor = self.tensors[name] else { throw BackboneError(path: self.path, "has no tensor \"\(name)\"") }
+        return tensor
+    }
+
+    private func elements(_ name: String, type: ElementType) throws -> UnsafeRawBufferPointer {
+        let tensor = try self.tensor(name)
         guard tensor.type == type else {
             throw BackboneError(
                 path: self.path,
@@ -163,7 +180,7 @@ public struct Safetensors: @unchecked Sendable {
 }
 
 /// Bytes at a fixed address.
-private final class Bytes: @unchecked Sendable {
+final class Bytes: @unchecked Sendable {
     let bytes: UnsafeRawBufferPointer
 
     init(_ content: [UInt8]) {
@@ -178,7 +195,7 @@ private final class Bytes: @unchecked Sendable {
 /// Builds a safetensors file in memory: tensors in the order in which they are added, the header padded to a
 /// multiple of eight so that the data is aligned; equal content gives equal bytes.
 public struct SafetensorsWriter {
-    private var entries: [(name: String, type: Safetensors.ElementType, shape: [Int], count: Int)] = []
+    private var entries: [SafetensorsLayout.Entry] = []
     private var data: [UInt8] = []
     private let metadata: [String: String]
 
@@ -201,34 +218,49 @@ public struct SafetensorsWriter {
         _ bytes: UnsafeRawBufferPointer
     ) {
         precondition(!self.entries.contains { $0.name == name }, "tensor \(name) is added twice")
-        self.entries.append((name, type, shape, bytes.count))
+        self.entries.append(SafetensorsLayout.Entry(name: name, type: type, shape: shape, bytes: bytes.count))
         self.data.append(contentsOf: bytes)
     }
 
     /// The file's bytes.
     public consuming func bytes() throws -> [UInt8] {
+        try SafetensorsLayout.header(self.entries, metadata: self.metadata) + self.data
+    }
+}
+
+/// How a safetensors file begins.
+enum SafetensorsLayout {
+    struct Entry {
+        var name: String
+        var type: Safetensors.ElementType
+        var shape: [Int]
+        var bytes: Int
+    }
+
+    /// The header's length and the header, of tensors that follow one another.
+    static func header(_ entries: [Entry], metadata: [String: String]) throws -> [UInt8] {
         var members: [String] = []
-        if !self.metadata.isEmpty {
-            let pairs = try self.metadata.sorted { $0.key < $1.key }.map {
+        if !metadata.isEmpty {
+            let pairs = try metadata.sorted { $0.key < $1.key }.map {
                 "\(try quoted($0.key)):\(try quoted($0.value))"
             }
             members.append("\"__metadata__\":{\(pairs.joined(separator: ","))}")
         }
         var offset = 0
-        for entry in self.entries {
+        for entry in entries {
             let shape = entry.shape.map(String.init).joined(separator: ",")
             members.append(
                 "\(try quoted(entry.name)):{\"dtype\":\"\(entry.type.rawValue)\",\"shape\":[\(shape)],"
-                    + "\"data_offsets\":[\(offset),\(offset + entry.count)]}"
+                    + "\"data_offsets\":[\(offset),\(offset + entry.bytes)]}"
             )
-            offset += entry.count
+            offset += entry.bytes
         }
         var header = Array("{\(members.joined(separator: ","))}".utf8)
         header += [UInt8](repeating: UInt8(ascii: " "), count: (8 - header.count % 8) % 8)
-        return withUnsafeBytes(of: UInt64(header.count).littleEndian) { Array($0) } + header + self.data
+        return withUnsafeBytes(of: UInt64(header.count).littleEndian) { Array($0) } + header
     }
-}
 
-private func quoted(_ text: String) throws -> String {
-    String(decoding: try JSONEncoder().encode(text), as: UTF8.self)
+    private static func quoted(_ text: String) throws -> String {
+        String(decoding: try JSONEncoder().encode(text), as: UTF8.self)
+    }
 }

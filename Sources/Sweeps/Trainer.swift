@@ -52,6 +52,8 @@ public enum TrainerEvent: Hashable, Sendable {
         public var kernelClass: String
         /// Tensors of the backbone's file that fine-tuning does not use, where there are any.
         public var skippedTensors: [String]?
+        /// Parameters of the head that the backbone's file lacks: they start from the seed.
+        public var initialisedTensors: [String]?
 
         public init(
             key: ShardKey,
@@ -59,7 +61,8 @@ public enum TrainerEvent: Hashable, Sendable {
             steps: Int,
             trainableParameters: Int,
             kernelClass: String,
-            skippedTensors: [String]? = nil
+            skippedTensors: [String]? = nil,
+            initialisedTensors: [String]? = nil
         ) {
             self.key = key
             self.step = step
@@ -67,6 +70,7 @@ public enum TrainerEvent: Hashable, Sendable {
             self.trainableParameters = trainableParameters
             self.kernelClass = kernelClass
             self.skippedTensors = skippedTensors
+            self.initialisedTensors = initialisedTensors
         }
     }
 

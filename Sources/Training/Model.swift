@@ -10,6 +10,8 @@ public struct Model {
     public let classifier: Classifier
     /// Tensors of the backbone's file that fine-tuning does not use.
     public let skipped: [String]
+    /// Parameters of the head that the file lacks: they start from the seed.
+    public let initialised: [String]
 
     /// - Parameters:
     ///   - folder: the backbone's.
@@ -27,6 +29,7 @@ public struct Model {
             isTrainable: true
         )
         self.skipped = try weights.check(against: encoder + head)
+        self.initialised = head.filter { $0.source != .backbone }.map(\.name)
         self.configuration = configuration
         let store = try ParameterStore(
             encoder + method.declarations(configuration) + head,

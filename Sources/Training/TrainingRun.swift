@@ -138,7 +138,8 @@ public final class TrainingRun {
                     steps: self.schedule.steps,
                     trainableParameters: self.model.store.values.columns,
                     kernelClass: self.environment.kernelClass,
-                    skippedTensors: self.model.skipped.isEmpty ? nil : self.model.skipped
+                    skippedTensors: self.model.skipped.isEmpty ? nil : self.model.skipped,
+                    initialisedTensors: self.model.initialised.isEmpty ? nil : self.model.initialised
                 )
             )
         )

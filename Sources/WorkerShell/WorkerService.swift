@@ -203,6 +203,11 @@ public final class WorkerService: Sendable {
             if let skipped = started.skippedTensors {
                 self.logger.info("not used of the backbone's file: \(skipped.joined(separator: ", "))")
             }
+            if let initialised = started.initialisedTensors {
+                self.logger.info(
+                    "not in the backbone's file, started from the seed: \(initialised.joined(separator: ", "))"
+                )
+            }
             state.progress[token] = AttemptProgress(
                 firstStep: started.step,
                 step: started.step,

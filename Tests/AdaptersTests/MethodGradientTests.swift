@@ -55,7 +55,7 @@ struct SmallNetwork {
         let head = configuration.headDeclarations(outputs: 2, poolerInFile: true, isTrainable: true)
         self.store = try ParameterStore(
             encoder + method.declarations(configuration) + head,
-            backbone: BackboneWeights(file: try Self.backbone(encoder + head)),
+            backbone: try BackboneWeights(file: try Self.backbone(encoder + head)),
             seed: 1
         )
         let store = self.store

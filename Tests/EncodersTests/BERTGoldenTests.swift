@@ -20,15 +20,15 @@ struct GoldenBERT {
 
     /// All parameters trainable, the head of two classes from the file.
     func store() throws -> ParameterStore {
-        let weights = BackboneWeights(file: try Safetensors(path: Self.folder + "/bert-tiny.safetensors"))
+        let file = try Safetensors(path: Self.folder + "/bert-tiny.safetensors")
         let head = self.configuration.headDeclarations(outputs: 2, poolerInFile: true, isTrainable: true)
         let store = try ParameterStore(
             self.configuration.declarations { _ in true } + head,
-            backbone: weights,
+            backbone: BackboneWeights(file: file),
             seed: 0
         )
         for name in ["classifier.weight", "classifier.bias"] {
-            let values = try weights.file.floats(name)
+            let values = try file.floats(name)
             store.values.mutableView.base.advanced(
                 by: store.trainable.first { $0.declaration.name == name }!.range.lowerBound
             )

@@ -12,7 +12,7 @@ import Training
 
     private func store() throws -> ParameterStore {
         let writer = SafetensorsWriter()
-        let empty = BackboneWeights(file: try Safetensors(path: "in memory", bytes: try writer.bytes()))
+        let empty = try BackboneWeights(file: try Safetensors(path: "in memory", bytes: try writer.bytes()))
         return try ParameterStore(
             [
                 ParameterDeclaration(name: "w", shape: [2, 3], source: .normal(1), isTrainable: true),

@@ -141,6 +141,7 @@ struct TestFailure: Error {
         guard case .started(let started) = events.first else { throw TestFailure("the first event is \(events[0])") }
         #expect(started.steps == 16 && started.step == 0 && started.key == result.key)
         #expect(started.skippedTensors == ["cls.predictions.bias"])
+        #expect(started.initialisedTensors?.suffix(2) == ["classifier.weight", "classifier.bias"])
         let steps = events.compactMap { event in if case .step(let step) = event { step.step } else { nil } }
         #expect(steps == Array(1...16))
         let splits = events.compactMap { event in

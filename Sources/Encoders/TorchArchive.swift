@@ -1,0 +1,191 @@
+import Foundation
+
+/// A state dict as `torch.save` writes it since PyTorch 1.6: a zip archive with one pickle, and one entry a storage.
+///
+/// It is read without Python and without trust: see ``TorchPickle`` for what a pickle may say. Every tensor must lie
+/// inside its storage and every storage inside the archive before a byte of it is read.
+public struct TorchArchive: @unchecked Sendable {
+    public let path: String
+    /// In the order of the state dict.
+    private let tensors: [(name: String, tensor: TorchTensor, count: Int)]
+    private let storages: [String: Range<Int>]
+    private let bytes: UnsafeRawBufferPointer
+    /// Keeps the bytes alive.
+    private let owner: Safetensors.Owner
+
+    /// Tensors that share storages may have so many times the archive's bytes, which bounds what a conversion writes.
+    private static let growthLimit = 16
+    private static let tensorsLimit = 100_000
+
+    /// Maps a file.
+    ///
+    /// - Throws: ``BackboneError`` naming what is wrong with the file.
+    public init(path: String) throws {
+        let file = try File(path: path, limitBytes: Safetensors.fileLimitBytes)
+        try self.init(path: path, all: file.bytes, owner: .file(file))
+    }
+
+    /// Reads bytes at hand; `path` is for messages.
+    ///
+    /// - Throws: ``BackboneError`` naming what is wrong with them.
+    public init(path: String, bytes: [UInt8]) throws {
+        let owned = Bytes(bytes)
+        try self.init(path: path, all: owned.bytes, owner: .bytes(owned))
+    }
+
+    private init(path: String, all: UnsafeRawBufferPointer, owner: Safetensors.Owner) throws {
+        func error(_ message: String) -> BackboneError { BackboneError(path: path, message) }
+        self.path = path
+        self.bytes = all
+        self.owner = owner
+        do {
+            let entries = try ZipDirectory(all).entries
+            let pickles = entries.keys.filter { $0.hasSuffix("/data.pkl") }.sorted()
+            guard let pickle = pickles.first, pickles.count == 1, let range = entries[pickle] else {
+                throw error("holds \(pickles.count) entries called data.pkl; torch.save writes one")
+            }
+            let folder = pickle.dropLast("data.pkl".count)
+            if let order = entries[folder + "byteorder"], !all[order].elementsEqual("little".utf8) {
+                throw error("its numbers are not little-endian")
+            }
+            var storages: [String: Range<Int>] = [:]
+            for (name, range) in entries where name.hasPrefix(folder + "data/") {
+                storages[String(name.dropFirst(folder.count + "data/".count))] = range
+            }
+            self.storages = storages
+            let stateDict = try TorchPickle.stateDict(UnsafeRawBufferPointer(rebasing: all[range]))
+            guard stateDict.count <= Self.tensorsLimit else {
+                throw error("holds \(stateDict.count) tensors; the limit is \(Self.tensorsLimit)")
+            }
+            var (tensors, names, elements) = ([(name: String, tensor: TorchTensor, count: Int)](), Set<String>(), 0)
+            for (name, tensor) in stateDict {
+                let shown = "tensor \"\(name.prefix(200))\""
+                guard names.insert(name).inserted else { throw error("\(shown) is there twice") }
+                do {
+                    let count = try Self.count(tensor, storageBytes: storages[tensor.storage.key]?.count)
+                    tensors.append((name, tensor, count))
+                    elements += count
+                } catch let problem as TensorProblem { throw error("\(shown) \(problem)") }
+            }
+            guard elements <= all.count * Self.growthLimit else {
+                throw error("its tensors have \(elements) elements, far more than a file of \(all.count) bytes holds")
+            }
+            self.tensors = tensors
+        } catch let problem as ZipDirectory.Problem {
+            throw error("\(problem)")
+        } catch let problem as TorchPickle.Problem {
+            throw error("\(problem)")
+        }
+    }
+
+    private struct TensorProblem: Error, CustomStringConvertible { let description: String }
+
+    /// How many elements a tensor has, all of them inside its storage and that inside its entry.
+    private static func count(_ tensor: TorchTensor, storageBytes: Int?) throws -> Int {
+        let storage = tensor.storage
+        guard let storageBytes else {
+            throw TensorProblem(description: "needs the storage \"\(storage.key.prefix(40))\", which is not there")
+        }
+        let (needed, isTooLarge) = storage.count.multipliedReportingOverflow(by: storage.type.bytes)
+        guard !isTooLarge, needed == storageBytes else {
+            throw TensorProblem(
+                description: "needs a storage of \(storage.count) elements; \"\(storage.key.prefix(40))\" has "
+                    + "\(storageBytes) bytes"
+            )
+        }
+        var (count, last) = (1, tensor.offset)
+        guard tensor.shape.count == tensor.strides.count, tensor.offset >= 0 else {
+            throw TensorProblem(description: "has the shape \(tensor.shape) and the strides \(tensor.strides)")
+        }
+        for (size, stride) in zip(tensor.shape, tensor.strides) {
+            let (product, countOverflow) = count.multipliedReportingOverflow(by: size)
+            let (reach, reachOverflow) = max(0, size - 1).multipliedReportingOverflow(by: stride)
+            let (sum, sumOverflow) = last.addingReportingOverflow(reach)
+            guard size >= 0, stride >= 0, !countOverflow, !reachOverflow, !sumOverflow else {
+                throw TensorProblem(description: "has the shape \(tensor.shape) and the strides \(tensor.strides)")
+            }
+            (count, last) = (product, sum)
+        }
+        guard count == 0 || (last < storage.count && count <= storage.count) else {
+            throw TensorProblem(
+                description: "of the shape \(tensor.shape) reaches outside its storage of \(storage.count) elements"
+            )
+        }
+        return count
+    }
+
+    // MARK: Conversion
+
+    /// Writes a safetensors file: fractional numbers as 32-bit floats, whole ones as they are.
+    ///
+    /// - Throws: ``BackboneError`` where the file cannot be written.
+    public func convert(to path: String) throws {
+        guard FileManager.default.createFile(atPath: path, contents: nil), let file = FileHandle(forWritingAtPath: path)
+        else { throw BackboneError(path: path, "cannot be written") }
+        do {
+            try self.convert { try file.write(contentsOf: Data($0)) }
+            try file.close()
+        } catch {
+            throw BackboneError(path: path, "cannot be written: \(error.localizedDescription)")
+        }
+    }
+
+    /// The same in memory.
+    public func converted() throws -> Safetensors {
+        var bytes: [UInt8] = []
+        try self.convert { bytes.append(contentsOf: $0) }
+        return try Safetensors(path: self.path, bytes: bytes)
+    }
+
+    private func convert(_ write: (UnsafeRawBufferPointer) throws -> Void) throws {
+        let layout = self.tensors.map { name, tensor, count in
+            let type = tensor.storage.type.isFractional ? .f32 : tensor.storage.type
+            return SafetensorsLayout.Entry(name: name, type: type, shape: tensor.shape, bytes: count * type.bytes)
+        }
+        try SafetensorsLayout.header(layout, metadata: ["format": "pt"]).withUnsafeBytes(write)
+        for (_, tensor, count) in self.tensors where count > 0 {
+            guard let range = self.storages[tensor.storage.key] else { preconditionFailure("storage unchecked") }
+            let source = UnsafeRawBufferPointer(rebasing: self.bytes[range])
+            let type = tensor.storage.type
+            let contiguous = Self.gather(tensor, count, from: source)
+            guard type.isFractional else {
+                try contiguous.withUnsafeBytes(write)
+                continue
+            }
+            let floats = [Float](unsafeUninitializedCapacity: count) { memory, initialised in
+                contiguous.withUnsafeBytes {
+                    type.widen($0, into: UnsafeMutableBufferPointer(rebasing: memory[..<count]))
+                }
+                initialised = count
+            }
+            try floats.withUnsafeBytes(write)
+        }
+    }
+
+    /// The tensor's bytes in the order of its elements.
+    private static func gather(_ tensor: TorchTensor, _ count: Int, from source: UnsafeRawBufferPointer) -> [UInt8] {
+        let width = tensor.storage.type.bytes
+        var contiguous = 1
+        for (size, stride) in zip(tensor.shape, tensor.strides).reversed() where size != 1 {
+            guard stride == contiguous else { contiguous = 0; break }
+            contiguous *= size
+        }
+        if contiguous != 0 {
+            return [UInt8](source[tensor.offset * width..<(tensor.offset + count) * width])
+        }
+        var (bytes, index) = ([UInt8](), [Int](repeating: 0, count: tensor.shape.count))
+        bytes.reserveCapacity(count * width)
+        for _ in 0..<count {
+            let element = zip(index, tensor.strides).reduce(tensor.offset) { $0 + $1.0 * $1.1 }
+            bytes.append(contentsOf: source[element * width..<(element + 1) * width])
+            var dimension = index.count - 1
+            while dimension >= 0 {
+                index[dimension] += 1
+                if index[dimension] < tensor.shape[dimension] { break }
+                index[dimension] = 0
+                dimension -= 1
+            }
+        }
+        return bytes
+    }
+}
