@@ -8,21 +8,39 @@ public struct Entry: Sendable {
 
     public var name: String
     public var kind: Cache.Kind
+    /// Its folder's path within the kind's folder.
+    var folder: String
     /// The files that the finished folder holds.
     public var files: [String]
     /// Tried in this order.
     var sources: [Source]
     /// Nil where the raw files are the finished ones.
     var finish: Finish?
+    /// Throws where the finished files are not what they should be.
+    var check: (@Sendable (_ finished: URL) throws -> Void)?
 
-    init(name: String, kind: Cache.Kind, files: [String], sources: [Source], finish: Finish? = nil) {
+    /// - Parameter folder: where it is not the name.
+    init(
+        name: String,
+        kind: Cache.Kind,
+        folder: String? = nil,
+        files: [String],
+        sources: [Source],
+        finish: Finish? = nil,
+        check: (@Sendable (_ finished: URL) throws -> Void)? = nil
+    ) {
         precondition(Cache.isPlain(name), "\"\(name)\" is no name for a folder")
         self.name = name
         self.kind = kind
+        self.folder = folder ?? name
         self.files = files
         self.sources = sources
         self.finish = finish
+        self.check = check
     }
+
+    /// Where it lives in a cache, whether it is there or not.
+    public func place(in cache: Cache) -> URL { cache.place(of: self.folder, kind: self.kind) }
 
     /// An entry that this machine makes itself, without a network.
     ///
@@ -80,29 +98,41 @@ struct Source: Sendable {
 /// All that can be fetched.
 public struct Catalogue: Sendable {
     public private(set) var entries: [Entry]
+    /// Names for several entries at once.
+    public private(set) var groups: [(name: String, entries: [String])]
 
-    public init(_ entries: [Entry]) {
-        precondition(Set(entries.map(\.name)).count == entries.count, "a name stands twice in the catalogue")
+    public init(_ entries: [Entry], groups: [(name: String, entries: [String])] = []) {
+        let names = entries.map(\.name) + groups.map(\.name)
+        precondition(Set(names).count == names.count, "a name stands twice in the catalogue")
         self.entries = entries
+        self.groups = groups
     }
 
     /// What quintet knows.
-    ///
-    /// - Parameter movieReviews: makes the task's files, text by name, from the path of the published table (id, score,
-    ///   snippet); the rules of a task are the learning tower's.
-    public static func standard(
-        movieReviews: @escaping @Sendable (_ table: String) throws -> [String: String]
-    ) -> Catalogue {
-        Catalogue([.allMiniLM, .movieReviews(movieReviews)])
+    public static func standard(_ rules: FileRules) -> Catalogue {
+        let (glue, superglue) = (Entry.glue(rules), Entry.superglue(rules))
+        return Catalogue(
+            [.allMiniLM, .debertaV3Base(rules), .robertaLarge, .movieReviews(rules.movieReviews)] + glue + superglue
+                + [.squad(rules)],
+            groups: [("glue", glue.map(\.name)), ("superglue", superglue.map(\.name))]
+        )
     }
 
     /// The same with more entries.
-    public func adding(_ more: [Entry]) -> Catalogue { Catalogue(self.entries + more) }
+    public func adding(_ more: [Entry]) -> Catalogue { Catalogue(self.entries + more, groups: self.groups) }
+
+    /// The names of the entries that a name stands for: its own, or those of a group.
+    ///
+    /// - Throws: ``FetchError`` as ``entry(_:)``.
+    public func names(_ name: String) throws(FetchError) -> [String] {
+        if let group = self.groups.first(where: { $0.name == name }) { return group.entries }
+        return [try self.entry(name).name]
+    }
 
     /// - Throws: ``FetchError`` with the nearest names where there is none of that name.
     public func entry(_ name: String) throws(FetchError) -> Entry {
         if let entry = self.entries.first(where: { $0.name == name }) { return entry }
-        let known = self.entries.map(\.name)
+        let known = self.entries.map(\.name) + self.groups.map(\.name)
         let ranked = known.map { ($0, editDistance(name.lowercased(), $0)) }.sorted { $0.1 < $1.1 }
         let near = ranked.filter { $0.1 <= max(2, name.count / 3) || $0.0.contains(name.lowercased()) }.map(\.0)
         let hint =

@@ -35,7 +35,7 @@ public struct Fetcher: Sendable {
         onEvent: @escaping @Sendable (FetchEvent) -> Void = { _ in }
     ) async throws -> URL {
         let entry = try self.catalogue.entry(name)
-        let place = self.cache.place(of: name, kind: entry.kind)
+        let place = entry.place(in: self.cache)
         let kindFolder = self.cache.kindFolder(entry.kind)
         try self.onDisk("make \(kindFolder.path)") {
             try FileManager.default.createDirectory(at: kindFolder, withIntermediateDirectories: true)
@@ -66,8 +66,25 @@ public struct Fetcher: Sendable {
         throw FetchError(
             "cannot fetch \(name). " + reasons.joined(separator: ". ")
                 + ". Put the files \(entry.files.joined(separator: ", "))"
-                + " into \(place.path) by hand, or try again"
+                + " into \(place.path) by hand\(self.rawByHand(entry)), or try again"
         )
+    }
+
+    /// The published files too may be put where an interrupted fetch would have left them.
+    private func rawByHand(_ entry: Entry) -> String {
+        guard case .https(let downloads)? = entry.sources.first?.origin else { return "" }
+        let names = downloads.map(\.file)
+        guard Set(names) != Set(entry.files) else { return "" }
+        return ", or \(names.joined(separator: ", ")) as published into \(self.rawFolder(entry, source: 0).path) and "
+            + "fetch it again"
+    }
+
+    private func workingFolder(_ entry: Entry) -> URL {
+        self.cache.kindFolder(entry.kind).appendingPathComponent(".\(entry.name).fetching", isDirectory: true)
+    }
+
+    private func rawFolder(_ entry: Entry, source: Int) -> URL {
+        self.workingFolder(entry).appendingPathComponent(String(source), isDirectory: true)
     }
 
     /// Files that a person put there are taken as they are; those that were fetched must still be what came.
@@ -99,8 +116,8 @@ public struct Fetcher: Sendable {
     ) async throws {
         let files = FileManager.default
         let kindFolder = self.cache.kindFolder(entry.kind)
-        let working = kindFolder.appendingPathComponent(".\(entry.name).fetching", isDirectory: true)
-        let raw = working.appendingPathComponent(String(index), isDirectory: true)
+        let working = self.workingFolder(entry)
+        let raw = self.rawFolder(entry, source: index)
         try self.onDisk("make \(raw.path)") { try files.createDirectory(at: raw, withIntermediateDirectories: true) }
 
         var known = source.digests
@@ -131,6 +148,7 @@ public struct Fetcher: Sendable {
                 }
             }
         }
+        try entry.check?(finished)
         var digests: [String: Digest] = [:]
         for name in entry.files {
             let path = finished.appendingPathComponent(name).path
@@ -144,10 +162,14 @@ public struct Fetcher: Sendable {
             try DigestRecord(source: source.name, finished: digests, raw: all).save(at: self.recordPlace(entry))
         }
         try self.flush(finished.path)
-        try self.onDisk("write \(self.cache.place(of: entry.name, kind: entry.kind).path)") {
-            try files.moveItem(at: finished, to: self.cache.place(of: entry.name, kind: entry.kind))
+        let place = entry.place(in: self.cache)
+        let parent = place.deletingLastPathComponent()
+        try self.onDisk("write \(place.path)") {
+            try files.createDirectory(at: parent, withIntermediateDirectories: true)
+            try files.moveItem(at: finished, to: place)
         }
-        try self.flush(kindFolder.path)
+        try self.flush(parent.path)
+        if parent.path != kindFolder.path { try self.flush(kindFolder.path) }
         try? files.removeItem(at: working)
     }
 
@@ -164,7 +186,9 @@ public struct Fetcher: Sendable {
         case .https(let downloads):
             for download in downloads {
                 let place = raw.appendingPathComponent(download.file)
-                if !FileManager.default.fileExists(atPath: place.path) {
+                if FileManager.default.fileExists(atPath: place.path) {
+                    try self.check(place, as: download.file, from: source, known[download.file])
+                } else {
                     let partial = place.appendingPathExtension("partial")
                     try await self.https.download(
                         download.address,

@@ -24,25 +24,43 @@ struct FetchCommand: AsyncParsableCommand {
     func run() async throws {
         guard !self.list else { return Terminal.standardOutput.write(Catalogue.quintet.listed(in: Cache())) }
         // A name that is wrong is told before anything is fetched.
-        for name in self.names { _ = try Catalogue.quintet.entry(name) }
+        let names = try self.names.flatMap { try Catalogue.quintet.names($0) }
         let display = FetchDisplay()
         let fetcher = Fetcher(catalogue: .quintet)
-        for name in self.names {
-            let folder = try await fetcher.fetch(name) { display.show($0) }
-            Terminal.standardOutput.write("\(folder.path)\n")
+        var failures: [FetchError] = []
+        for name in names {
+            do {
+                let folder = try await fetcher.fetch(name) { display.show($0) }
+                Terminal.standardOutput.write("\(folder.path)\n")
+            } catch let error as FetchError {
+                failures.append(error)
+            }
         }
+        if let first = failures.first { throw failures.count == 1 ? first : FetchFailures(all: failures) }
     }
 }
 
+/// Several things that could not be fetched, a line each.
+private struct FetchFailures: Error, CustomStringConvertible {
+    let all: [FetchError]
+
+    var description: String { self.all.map(\.description).joined(separator: "\n") }
+}
+
 extension Catalogue {
-    /// One line an entry: name, kind, where it is in the cache if it is.
+    /// One line an entry: name, kind, where it is in the cache if it is. One line a group: name, members.
     func listed(in cache: Cache) -> String {
         let width = self.entries.map(\.name.count).max() ?? 0
         return self.entries.map { entry in
             let name = entry.name + String(repeating: " ", count: width - entry.name.count)
             let kind = entry.kind == .backbone ? "backbone" : "data    "
-            let place = cache.cachedFolder(for: entry.name, kind: entry.kind)?.path ?? "not in the cache"
-            return "\(name)  \(kind)  \(place)\n"
+            let place = entry.place(in: cache).path
+            let state = FileManager.default.fileExists(atPath: place) ? place : "not in the cache"
+            return "\(name)  \(kind)  \(state)\n"
         }.joined()
+            + self.groups.map { group in
+                let name = group.name + String(repeating: " ", count: max(0, width - group.name.count))
+                return "\(name)  group     \(group.entries.joined(separator: ", "))\n"
+            }.joined()
     }
 }

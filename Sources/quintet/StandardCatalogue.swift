@@ -5,7 +5,14 @@ import Tasks
 
 extension Catalogue {
     /// What `fetch` and `launch` know by name: what is published, and what this machine can make itself.
-    static let quintet = Catalogue.standard { try MovieReviews.files(table: $0) }.adding([.offline, .tinyRandom])
+    static let quintet = Catalogue.standard(
+        FileRules(
+            movieReviews: { try MovieReviews.files(table: $0) },
+            paraphrases: { try ParaphraseFiles.files(folder: $0.path) },
+            convertWeights: { try TorchArchive(path: $0.path).convert(to: $1.path) },
+            checkData: { try PublishedData.check($0, folder: $1) }
+        )
+    ).adding([.offline, .tinyRandom])
 }
 
 extension Entry {

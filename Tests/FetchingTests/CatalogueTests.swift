@@ -4,14 +4,14 @@ import Testing
 @testable import Fetching
 
 @Suite struct CatalogueTests {
-    private let catalogue = Catalogue.standard { _ in [:] }
+    private let catalogue = Catalogue.standard(.none)
 
     @Test func `known names are found, and others get the nearest`() throws {
         #expect(try self.catalogue.entry("movie-reviews").files == ["train.tsv", "dev.tsv"])
         #expect(try self.catalogue.entry("all-minilm-l6-v2").kind == .backbone)
         let cases = [
             ("movie-review", "did you mean movie-reviews?"), ("minilm", "did you mean all-minilm-l6-v2?"),
-            ("xyz", "known: all-minilm-l6-v2, movie-reviews"),
+            ("xyz", "known: all-minilm-l6-v2, deberta-v3-base"), ("super-glue", "did you mean superglue"),
         ]
         for (name, expected) in cases {
             let error = #expect(throws: FetchError.self) { try self.catalogue.entry(name) }

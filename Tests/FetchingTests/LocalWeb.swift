@@ -59,6 +59,23 @@ final class LocalWeb: Sendable {
             def log_message(self, *_):
                 pass
 
+            # /cut/NAME ends in the middle, /silent/NAME stops there, /long/NAME and /short/NAME say another length.
+            def do_GET(self):
+                fault, _, name = self.path[1:].partition("/")
+                if fault not in ("cut", "silent", "long", "short"):
+                    return super().do_GET()
+                with open(self.directory + "/" + name, "rb") as file:
+                    content = file.read()
+                said = len(content) + {"long": 7, "short": -7}.get(fault, 0)
+                self.send_response(200)
+                self.send_header("Content-Length", str(said))
+                self.end_headers()
+                self.wfile.write(content[: len(content) // 2] if fault in ("cut", "silent") else content)
+                self.wfile.flush()
+                if fault == "silent":
+                    sys.stdin.read()
+                self.close_connection = True
+
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(sys.argv[2], sys.argv[3])
         handler = functools.partial(Handler, directory=sys.argv[1])
