@@ -236,9 +236,7 @@ struct Block {
         )
         guard isAttentionNeeded else { return }
 
-        let relativeGradients = saved.relative.map {
-            RelativeTerms.Gradients(rows: $0.rows, columns: hidden, arena: arena)
-        }
+        let relativeGradients = self.relativeGradients(saved.relative, dRelative: dRelative, pass: pass)
         let (dq, dk, dv) = (matrix(rows, hidden), matrix(batch.tokens, hidden), matrix(batch.tokens, hidden))
         self.attention.backward(
             dContext.view,
@@ -286,6 +284,15 @@ struct Block {
             RelativeTerms(relative.positions, longest: relative.longest, key: key?.0.view, query: query?.0.view),
             RelativeSaved(dropout: dropout, key: key?.1, query: query?.1, rows: rows.rows)
         )
+    }
+
+    /// Zeros for the gradients of the positions' keys and queries, where anything below them is trainable.
+    private func relativeGradients(_ saved: RelativeSaved?, dRelative: MutableMatrixView?, pass: Pass)
+        -> RelativeTerms.Gradients?
+    {
+        let isTrainable = self.positionKey?.isTrainable == true || self.positionQuery?.isTrainable == true
+        guard let saved, dRelative != nil || isTrainable else { return nil }
+        return RelativeTerms.Gradients(rows: saved.rows, columns: self.query.weight.value.rows, arena: pass.arena)
     }
 
     private func projectBackward(

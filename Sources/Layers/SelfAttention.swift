@@ -174,7 +174,7 @@ public struct SelfAttention: Sendable {
         )
         let scale = self.scale(width: dContext.columns)
         let kept = pass.dropout == nil ? 1 : 1 / (1 - self.dropoutRate)
-        self.forEachItem(batch, isShared: saved.relative != nil, team: pass.team) { thread, index in
+        self.forEachItem(batch, isShared: relativeGradients != nil, team: pass.team) { thread, index in
             let item = self.item(index, batch: batch, isWhole: isWhole, width: dContext.columns)
             let probabilities = saved.probabilities(item)
             func square(_ index: Int) -> MutableMatrixView {

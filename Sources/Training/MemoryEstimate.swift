@@ -23,8 +23,22 @@ public func estimatedMemoryBytes(
     // the attention's probabilities. One block's gradients and the pass's two buffers come on top.
     let kept = 8 * configuration.hidden + 2 * configuration.intermediate + configuration.heads * length
     let scratch = 10 * configuration.hidden + configuration.intermediate
-    let floats = all + 4 * trainable + tokens * (configuration.layers * kept + scratch)
+    let floats =
+        all + 4 * trainable + tokens * (configuration.layers * kept + scratch)
+        + relativeFloats(configuration, length: length, tokens: tokens)
     return programBytes + MemoryLayout<Float>.stride * floats
+}
+
+/// What DeBERTa keeps beside that: the positions that sequences of this length can have and, in each block, their dropped
+/// out, key and query vectors; the neighbourhoods and three more matrices of a convolution.
+private func relativeFloats(_ configuration: EncoderConfiguration, length: Int, tokens: Int) -> Int {
+    guard case .deberta(let deberta) = configuration.architecture else { return 0 }
+    let positions = deberta.relative?.rows(length: length).count ?? 0
+    // A block's gradients of its keys, queries and positions, the sum over the blocks, and a head's products.
+    let scratch = positions * (6 * configuration.hidden + 2 * length)
+    let convolution =
+        deberta.convolutionWidth == 0 ? 0 : tokens * configuration.hidden * (2 * deberta.convolutionWidth + 4)
+    return positions * 3 * configuration.hidden * configuration.layers + scratch + convolution
 }
 
 /// What one checkpoint of a shard takes on a disk at most: it is compressed besides.
