@@ -124,7 +124,7 @@ public struct BERTEncoder {
             let dx = index > lowest ? buffers[0] : nil
             if index == 0, let convolution = self.convolution, let saved = saved.convolution {
                 dConvolved = dx.map { pass.arena.zeros(rows: $0.rows, columns: $0.columns) }
-                let dBlock = buffers[1].rows(0..<dy.rows)
+                let dBlock = pass.arena.matrix(rows: dy.rows, columns: dy.columns)
                 convolution.backward(dy, saved: saved, batch: batch, dBlock: dBlock, addingTo: dConvolved, pass: pass)
                 dy = dBlock.view
             }
