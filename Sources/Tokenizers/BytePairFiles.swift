@@ -47,6 +47,7 @@ extension BytePairTokenizer {
         }
         // GPT-2's sets no special tokens, it only trims.
         if postProcessor?["type"]?.text == "ByteLevel" { postProcessor = nil }
+        let processor = try TokenizerParts.postProcessor(postProcessor, path: path)
         return BytePairTokenizer(
             model: try vocabulary.model(
                 merges: merges,
@@ -58,8 +59,8 @@ extension BytePairTokenizer {
             normalizedTokens: AddedTokens(added.normalized),
             addsPrefixSpace: preTokenizer?["add_prefix_space"]?.bool ?? true,
             trimming: trimming,
-            postProcessor: try TokenizerParts.postProcessor(postProcessor, path: path),
-            vocabularySize: (added.literal + added.normalized).reduce(vocabulary.size) { max($0, Int($1.id) + 1) }
+            postProcessor: processor,
+            vocabularySize: TokenizerParts.size(vocabulary.size, added.literal + added.normalized, processor)
         )
     }
 

@@ -38,6 +38,14 @@ struct PostProcessor: Hashable, Sendable {
         pair: [.first(typeID: 0), .second(typeID: 1)]
     )
 
+    /// One more than the largest id of its special tokens.
+    var vocabularySize: Int {
+        (self.single + self.pair).reduce(0) { size, piece in
+            guard case .special(let ids, _) = piece else { return size }
+            return ids.reduce(size) { max($0, Int($1) + 1) }
+        }
+    }
+
     func encoding(_ first: [Int32], _ second: [Int32]?, maximumLength: Int) -> Encoding {
         let pieces = second == nil ? self.single : self.pair
         let available = max(0, maximumLength - Self.specialCount(pieces))

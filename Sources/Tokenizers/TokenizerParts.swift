@@ -6,14 +6,19 @@ enum TokenizerParts {
         var trie = ByteTrie()
         var size = 0
         for entry in entries {
-            guard let id = entry.value.integer, id >= 0, id < Int32.max else {
+            guard let id = entry.value.vocabularyID else {
                 let token = String(decoding: entry.name, as: UTF8.self)
                 throw TokenizerError(path, "the id of \"\(token)\" is no number from 0 to \(Int32.max - 1)")
             }
-            trie.insert(entry.name, id: Int32(id))
-            size = max(size, id + 1)
+            trie.insert(entry.name, id: id)
+            size = max(size, Int(id) + 1)
         }
         return (trie, size)
+    }
+
+    /// One more than the largest id that a tokenizer can give.
+    static func size(_ vocabulary: Int, _ added: [AddedTokens.Token], _ postProcessor: PostProcessor) -> Int {
+        added.reduce(max(vocabulary, postProcessor.vocabularySize)) { max($0, Int($1.id) + 1) }
     }
 
     static func addedTokens(
@@ -25,10 +30,10 @@ enum TokenizerParts {
         var literal: [AddedTokens.Token] = []
         var normalized: [AddedTokens.Token] = []
         for entry in value?.elements ?? [] {
-            guard case .text(var content)? = entry["content"], let id = entry["id"]?.integer, id >= 0, id < Int32.max
+            guard case .text(var content)? = entry["content"], let id = entry["id"]?.vocabularyID
             else { throw TokenizerError(path, "an added token has no content or no valid id") }
             let shown = String(decoding: content, as: UTF8.self)
-            guard vocabulary.id(of: content).map({ Int($0) == id }) ?? true else {
+            guard vocabulary.id(of: content).map({ $0 == id }) ?? true else {
                 throw TokenizerError(path, "the added token \"\(shown)\" has the id \(id), but not in the vocabulary")
             }
             guard entry["single_word"]?.bool != true else {
@@ -39,7 +44,7 @@ enum TokenizerParts {
             guard !content.isEmpty else { continue }
             let token = AddedTokens.Token(
                 content: content,
-                id: Int32(id),
+                id: id,
                 stripsLeft: entry["lstrip"]?.bool ?? false,
                 stripsRight: entry["rstrip"]?.bool ?? false
             )
@@ -53,7 +58,7 @@ enum TokenizerParts {
         switch value["type"]?.text ?? "of no type" {
         case "BertProcessing", "RobertaProcessing":
             func id(_ name: String) throws(TokenizerError) -> Int32 {
-                if let pair = value[name]?.elements, pair.count == 2, let id = pair[1].integer.flatMap(Int32.init) {
+                if let pair = value[name]?.elements, pair.count == 2, let id = pair[1].vocabularyID {
                     return id
                 }
                 throw TokenizerError(path, "its post-processor has no \"\(name)\"")
@@ -85,18 +90,25 @@ enum TokenizerParts {
                 throw TokenizerError(path, "its template \"\(name)\" holds what is neither a text nor a special token")
             }
             if element["SpecialToken"] != nil {
-                let ids = processor["special_tokens"]?[id]?["ids"]?.elements?.compactMap {
-                    $0.integer.flatMap(Int32.init)
-                }
-                guard let ids, !ids.isEmpty else {
+                let ids = processor["special_tokens"]?[id]?["ids"]?.elements?.map(\.vocabularyID)
+                let known = ids?.compactMap(\.self) ?? []
+                guard !known.isEmpty, known.count == ids?.count else {
                     throw TokenizerError(path, "its template \"\(name)\" names \"\(id)\", which is no special token")
                 }
-                pieces.append(.special(ids: ids, typeID: typeID))
+                pieces.append(.special(ids: known, typeID: typeID))
             } else {
                 pieces.append(id == "A" ? .first(typeID: typeID) : .second(typeID: typeID))
             }
         }
         guard !pieces.isEmpty else { throw TokenizerError(path, "its post-processor has no template \"\(name)\"") }
         return pieces
+    }
+}
+
+extension JSONValue {
+    /// A number from 0 to 2³¹ - 2.
+    fileprivate var vocabularyID: Int32? {
+        guard let id = self.integer, id >= 0, id < Int32.max else { return nil }
+        return Int32(id)
     }
 }

@@ -31,14 +31,15 @@ extension UnigramTokenizer {
         let added = try TokenizerParts.addedTokens(file["added_tokens"], ids, path: path) {
             Self.normalize(AlignedText($0.span, 0..<$0.count), normalizations ?? []).bytes
         }
+        let processor = try TokenizerParts.postProcessor(file["post_processor"], path: path)
         return UnigramTokenizer(
             normalizations: normalizations ?? [],
             addsPrefixSpace: try Self.addsPrefixSpace(file["pre_tokenizer"], path: path),
             model: UnigramModel(pieces: pieces, unknownID: Int32(unknownID)),
             literalTokens: AddedTokens(added.literal),
             normalizedTokens: AddedTokens(added.normalized),
-            postProcessor: try TokenizerParts.postProcessor(file["post_processor"], path: path),
-            vocabularySize: (added.literal + added.normalized).reduce(pieces.count) { max($0, Int($1.id) + 1) }
+            postProcessor: processor,
+            vocabularySize: TokenizerParts.size(pieces.count, added.literal + added.normalized, processor)
         )
     }
 

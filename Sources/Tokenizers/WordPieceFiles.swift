@@ -19,7 +19,7 @@ extension WordPieceTokenizer {
         let added = try TokenizerParts.addedTokens(file["added_tokens"], trie, path: path) {
             normalizer?.normalize($0.span) ?? $0
         }
-        let size = (added.literal + added.normalized).reduce(tokenCount) { max($0, Int($1.id) + 1) }
+        let processor = try TokenizerParts.postProcessor(file["post_processor"], path: path)
         return WordPieceTokenizer(
             normalizer: normalizer,
             model: WordPiece(
@@ -30,8 +30,8 @@ extension WordPieceTokenizer {
             ),
             literalTokens: added.literal,
             normalizedTokens: added.normalized,
-            postProcessor: try TokenizerParts.postProcessor(file["post_processor"], path: path),
-            vocabularySize: size
+            postProcessor: processor,
+            vocabularySize: TokenizerParts.size(tokenCount, added.literal + added.normalized, processor)
         )
     }
 
