@@ -208,7 +208,10 @@ def main():
     for name in "roberta", "deberta", "data":
         parser.add_argument(f"--{name}")
     options = parser.parse_args()
-    write_cases(make_bytes() | make_pieces())
+    # That of make_tokenizer_golden.py, for its offsets.
+    uncased = Tokenizer.from_file(str(GOLDEN / "uncased" / "tokenizer.json"))
+    uncased.no_padding()
+    write_cases(make_bytes() | make_pieces() | {"uncased": uncased})
     if options.roberta and options.deberta and options.data:
         write_files(options.roberta, options.deberta, options.data)
 
