@@ -46,7 +46,13 @@ final class SmallShard {
 
     deinit { try? FileManager.default.removeItem(atPath: self.folder) }
 
-    func order(method: String, seed: Int = 0, threads: Int = 1, _ settings: Settings = [:]) throws -> TrainerOrder {
+    func order(
+        method: String,
+        task: String = "offline",
+        seed: Int = 0,
+        threads: Int = 1,
+        _ settings: Settings = [:]
+    ) throws -> TrainerOrder {
         let defaults: Settings = [
             "epochs": .integer(2), "batchSize": .integer(8), "trainingExamples": .integer(60),
             "learningRate": .number(1e-3),
@@ -57,7 +63,7 @@ final class SmallShard {
             shard: try Shard(
                 backbone: SHA256.hash("backbone"),
                 data: SHA256.hash("data"),
-                task: "offline",
+                task: task,
                 method: method,
                 settings: resolved,
                 seed: seed
