@@ -53,7 +53,7 @@ struct Quintet: AsyncParsableCommand {
             Launch.self, Resume.self, Collect.self, Status.self, Why.self, CoordinatorCommand.self, Submit.self,
             Pause.self, Unpause.self, Cancel.self, Weigh.self, WorkerCommand.self,
             Workers.self, Approve.self, Ban.self, Rotate.self, FetchCommand.self, Verify.self, GarbageCollection.self,
-            Train.self, Encode.self, Simulate.self,
+            Inspect.self, Train.self, Encode.self, Simulate.self,
         ]
     )
 }

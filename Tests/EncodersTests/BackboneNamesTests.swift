@@ -12,7 +12,7 @@ import Testing
         var writer = SafetensorsWriter()
         for (name, tensor) in file.tensors { writer.add(rename(name), shape: tensor.shape, try file.floats(name)) }
         for name in extra { [Float(1)].withUnsafeBufferPointer { writer.add(name, shape: [1], $0) } }
-        return BackboneWeights(file: try Safetensors(path: "in memory", bytes: try writer.bytes()))
+        return try BackboneWeights(file: try Safetensors(path: "in memory", bytes: try writer.bytes()))
     }
 
     @Test func `tensors are found without a prefix and with TensorFlow's names`() throws {

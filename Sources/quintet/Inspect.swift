@@ -1,0 +1,113 @@
+public import ArgumentParser
+import Foundation
+public import Sweeps
+import Tasks
+import Tokenizers
+
+/// `quintet inspect`: what a task is made of, as a shard would see it.
+struct Inspect: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Print a task's splits: rows, labels, lengths in tokens, and three examples."
+    )
+
+    @Argument(help: "The task, such as rte.")
+    var task: String
+
+    @Option(help: "The folder of the task's files, or the one that holds it.")
+    var data: String
+
+    @Option(help: "The folder of the backbone's files, for its tokens.")
+    var backbone: String
+
+    @Option(name: .customLong("protocol"), help: "How the task's files are split.")
+    var splitProtocol = SplitProtocol.fullDev
+
+    @Option(help: "The length in tokens at which examples are cut.")
+    var maximumLength = 128
+
+    func validate() throws {
+        guard self.maximumLength >= 3 else {
+            throw ValidationError("--maximum-length is \(self.maximumLength); give at least 3.")
+        }
+    }
+
+    func run() throws {
+        let task = try TaskDescription.named(self.task)
+        let data = try TaskData(task: task, folder: self.data, protocol: self.splitProtocol)
+        let tokenizer = try loadTokenizer(folder: self.backbone)
+        print("\(task.title) (\(self.splitProtocol.rawValue)), printed: \(task.primary.rawValue)")
+        let splits = [("train", data.splits.train), ("validation", data.splits.validation)]
+        for (name, examples) in splits + (data.splits.test.map { [("test", $0)] } ?? []) {
+            let lengths = examples.map { self.tokens($0, tokenizer).count }
+            print(
+                SplitSummary(name: name, examples: examples, lengths: lengths, task: task)
+                    .lines(maximumLength: self.maximumLength).joined(separator: "\n")
+            )
+        }
+        for example in data.splits.train.prefix(3) {
+            let label = example.label.text(of: task)
+            print("\n\(label): \([example.first, example.second].compactMap(\.self).joined(separator: " ‖ "))")
+            print(self.tokens(example, tokenizer).prefix(self.maximumLength).map(String.init).joined(separator: " "))
+        }
+    }
+
+    /// All of them: no text of a task is longer.
+    private func tokens(_ example: Example, _ tokenizer: any Tokenizer) -> [Int32] {
+        tokenizer.encode(example.first, example.second, maximumLength: 1 << 24).ids
+    }
+}
+
+extension SplitProtocol: ExpressibleByArgument {}
+
+/// What `quintet inspect` says of one split.
+struct SplitSummary {
+    let name: String
+    let examples: [Example]
+    /// In tokens, special ones included.
+    let lengths: [Int]
+    let task: TaskDescription
+
+    func lines(maximumLength: Int) -> [String] {
+        let sorted = self.lengths.sorted()
+        guard let longest = sorted.last else { return ["\(self.name): no rows"] }
+        let cut = self.lengths.count { $0 > maximumLength }
+        let places = [("median", 0.5), ("90 %", 0.9), ("99 %", 0.99)].map { name, share in
+            "\(name) \(sorted[Int((Double(sorted.count - 1) * share).rounded())])"
+        }
+        return [
+            "\(self.name): \(self.examples.count) rows; \(self.balance)",
+            "  tokens: \(places.joined(separator: ", ")), longest \(longest); "
+                + "\(self.percent(cut)) cut at \(maximumLength)",
+        ]
+    }
+
+    /// Each class's share, or the range of the scores.
+    private var balance: String {
+        switch self.task.labels {
+        case .classes(let names):
+            let shares = names.indices.map { index in
+                "\(names[index]) \(self.percent(self.examples.count { $0.label == .classIndex(index) }))"
+            }
+            return shares.joined(separator: ", ")
+        case .score:
+            let scores = self.examples.compactMap { if case .score(let score) = $0.label { score } else { nil } }
+            let mean = scores.reduce(0) { $0 + Double($1) } / Double(scores.count)
+            return "scores \(scores.min() ?? 0) to \(scores.max() ?? 0), mean \((mean * 100).rounded() / 100)"
+        }
+    }
+
+    private func percent(_ count: Int) -> String {
+        "\((Double(count) / Double(self.examples.count) * 1000).rounded() / 10) %"
+    }
+}
+
+extension Label {
+    /// As the task's files write it.
+    fileprivate func text(of task: TaskDescription) -> String {
+        switch (self, task.labels) {
+        case (.classIndex(let index), .classes(let names)): names[index]
+        case (.score(let score), _): "\(score)"
+        case (.classIndex, .score): preconditionFailure("\(self) is no label of \(task.name)")
+        }
+    }
+}
