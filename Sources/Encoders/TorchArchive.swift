@@ -146,33 +146,47 @@ public struct TorchArchive: @unchecked Sendable {
         for (_, tensor, count) in self.tensors where count > 0 {
             guard let range = self.storages[tensor.storage.key] else { preconditionFailure("storage unchecked") }
             let source = UnsafeRawBufferPointer(rebasing: self.bytes[range])
-            let type = tensor.storage.type
-            let contiguous = Self.gather(tensor, count, from: source)
-            guard type.isFractional else {
-                try contiguous.withUnsafeBytes(write)
-                continue
-            }
-            let floats = [Float](unsafeUninitializedCapacity: count) { memory, initialised in
-                contiguous.withUnsafeBytes {
-                    type.widen($0, into: UnsafeMutableBufferPointer(rebasing: memory[..<count]))
+            if Self.isContiguous(tensor) {
+                let width = tensor.storage.type.bytes
+                let part = source[tensor.offset * width..<(tensor.offset + count) * width]
+                try Self.write(UnsafeRawBufferPointer(rebasing: part), tensor.storage.type, write)
+            } else {
+                try Self.gather(tensor, count, from: source).withUnsafeBytes {
+                    try Self.write($0, tensor.storage.type, write)
                 }
-                initialised = count
             }
-            try floats.withUnsafeBytes(write)
         }
+    }
+
+    /// Writes elements that follow one another, a part at a time.
+    private static func write(
+        _ source: UnsafeRawBufferPointer,
+        _ type: Safetensors.ElementType,
+        _ write: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        guard type.isFractional else { return try write(source) }
+        let floats = UnsafeMutableBufferPointer<Float>.allocate(capacity: 1 << 20)
+        defer { floats.deallocate() }
+        for start in stride(from: 0, to: source.count, by: floats.count * type.bytes) {
+            let part = UnsafeRawBufferPointer(rebasing: source[start...].prefix(floats.count * type.bytes))
+            let widened = UnsafeMutableBufferPointer(rebasing: floats[..<(part.count / type.bytes)])
+            type.widen(part, into: widened)
+            try write(UnsafeRawBufferPointer(widened))
+        }
+    }
+
+    private static func isContiguous(_ tensor: TorchTensor) -> Bool {
+        var expected = 1
+        for (size, stride) in zip(tensor.shape, tensor.strides).reversed() where size != 1 {
+            guard stride == expected else { return false }
+            expected *= size
+        }
+        return true
     }
 
     /// The tensor's bytes in the order of its elements.
     private static func gather(_ tensor: TorchTensor, _ count: Int, from source: UnsafeRawBufferPointer) -> [UInt8] {
         let width = tensor.storage.type.bytes
-        var contiguous = 1
-        for (size, stride) in zip(tensor.shape, tensor.strides).reversed() where size != 1 {
-            guard stride == contiguous else { contiguous = 0; break }
-            contiguous *= size
-        }
-        if contiguous != 0 {
-            return [UInt8](source[tensor.offset * width..<(tensor.offset + count) * width])
-        }
         var (bytes, index) = ([UInt8](), [Int](repeating: 0, count: tensor.shape.count))
         bytes.reserveCapacity(count * width)
         for _ in 0..<count {

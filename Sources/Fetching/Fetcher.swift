@@ -49,10 +49,11 @@ public struct Fetcher: Sendable {
             return place
         }
         var reasons: [String] = []
-        for (index, source) in entry.sources.enumerated() {
+        let sources = entry.sources.enumerated().map { (String($0.offset), $0.element) }
+        for (working, source) in (self.broughtByHand(entry).map { [("by-hand", $0)] } ?? []) + sources {
             onEvent(.trying(name: name, source: source.name))
             do {
-                try await self.fetch(entry, from: source, index: index, record, onEvent)
+                try await self.fetch(entry, from: source, working: working, record, onEvent)
                 onEvent(.fetched(name: name, source: source.name))
                 return place
             } catch is CancellationError {
@@ -70,21 +71,35 @@ public struct Fetcher: Sendable {
         )
     }
 
-    /// The published files too may be put where an interrupted fetch would have left them.
+    /// The published files too may be brought by hand, where they are not the finished ones.
     private func rawByHand(_ entry: Entry) -> String {
-        guard case .https(let downloads)? = entry.sources.first?.origin else { return "" }
-        let names = downloads.map(\.file)
-        guard Set(names) != Set(entry.files) else { return "" }
-        return ", or \(names.joined(separator: ", ")) as published into \(self.rawFolder(entry, source: 0).path) and "
-            + "fetch it again"
+        guard let (folder, files) = self.handFolder(entry) else { return "" }
+        return ", or \(files.joined(separator: ", ")) as published into \(folder.path) and fetch it again"
+    }
+
+    private func handFolder(_ entry: Entry) -> (folder: URL, files: [String])? {
+        guard case .https(let downloads)? = entry.sources.first?.origin else { return nil }
+        let files = downloads.map(\.file)
+        guard Set(files) != Set(entry.files) else { return nil }
+        let folder = self.cache.kindFolder(entry.kind)
+            .appendingPathComponent("\(entry.name).published", isDirectory: true)
+        return (folder, files)
+    }
+
+    /// The first source with the files that a person put there, if all are.
+    private func broughtByHand(_ entry: Entry) -> Source? {
+        guard let (folder, files) = self.handFolder(entry), var source = entry.sources.first else { return nil }
+        let isWhole = files.allSatisfy {
+            FileManager.default.fileExists(atPath: folder.appendingPathComponent($0).path)
+        }
+        guard isWhole else { return nil }
+        source.name = "the files in \(folder.path)"
+        source.origin = .folder(folder, files: files)
+        return source
     }
 
     private func workingFolder(_ entry: Entry) -> URL {
         self.cache.kindFolder(entry.kind).appendingPathComponent(".\(entry.name).fetching", isDirectory: true)
-    }
-
-    private func rawFolder(_ entry: Entry, source: Int) -> URL {
-        self.workingFolder(entry).appendingPathComponent(String(source), isDirectory: true)
     }
 
     /// Files that a person put there are taken as they are; those that were fetched must still be what came.
@@ -110,14 +125,14 @@ public struct Fetcher: Sendable {
     private func fetch(
         _ entry: Entry,
         from source: Source,
-        index: Int,
+        working subfolder: String,
         _ record: DigestRecord?,
         _ onEvent: @escaping @Sendable (FetchEvent) -> Void
     ) async throws {
         let files = FileManager.default
         let kindFolder = self.cache.kindFolder(entry.kind)
         let working = self.workingFolder(entry)
-        let raw = self.rawFolder(entry, source: index)
+        let raw = working.appendingPathComponent(subfolder, isDirectory: true)
         try self.onDisk("make \(raw.path)") { try files.createDirectory(at: raw, withIntermediateDirectories: true) }
 
         var known = source.digests
@@ -126,6 +141,8 @@ public struct Fetcher: Sendable {
         var fresh: [String: Digest] = [:]
         for name in names {
             let digest = try SHA256.hash(file: raw.appendingPathComponent(name).path)
+            // What a person brought says nothing of what the source sends.
+            if case .folder = source.origin { continue }
             guard known[name] == nil else { continue }
             fresh[name] = digest
             onEvent(.recorded(file: name, source: source.name, digest: digest.description))
@@ -183,6 +200,14 @@ public struct Fetcher: Sendable {
         var names: [String] = []
         switch source.origin {
         case .nothing: break
+        case .folder(let folder, let files):
+            for name in files {
+                let (given, place) = (folder.appendingPathComponent(name), raw.appendingPathComponent(name))
+                try? FileManager.default.removeItem(at: place)
+                try self.onDisk("copy \(given.path)") { try FileManager.default.copyItem(at: given, to: place) }
+                try self.check(place, as: name, from: source, known[name])
+                names.append(name)
+            }
         case .https(let downloads):
             for download in downloads {
                 let place = raw.appendingPathComponent(download.file)

@@ -27,24 +27,29 @@ struct FetchCommand: AsyncParsableCommand {
         let names = try self.names.flatMap { try Catalogue.quintet.names($0) }
         let display = FetchDisplay()
         let fetcher = Fetcher(catalogue: .quintet)
-        var failures: [FetchError] = []
+        var failed: [String] = []
         for name in names {
             do {
                 let folder = try await fetcher.fetch(name) { display.show($0) }
                 Terminal.standardOutput.write("\(folder.path)\n")
             } catch let error as FetchError {
-                failures.append(error)
+                guard names.count > 1 else { throw error }
+                Terminal.standardError.write("\(error)\n")
+                failed.append(name)
             }
         }
-        if let first = failures.first { throw failures.count == 1 ? first : FetchFailures(all: failures) }
+        guard failed.isEmpty else { throw NotFetched(names: failed, total: names.count) }
     }
 }
 
-/// Several things that could not be fetched, a line each.
-private struct FetchFailures: Error, CustomStringConvertible {
-    let all: [FetchError]
+/// What is missing of several things; why has been said.
+private struct NotFetched: Error, CustomStringConvertible {
+    let names: [String]
+    let total: Int
 
-    var description: String { self.all.map(\.description).joined(separator: "\n") }
+    var description: String {
+        "\(self.names.count) of \(self.total) could not be fetched (see above): \(self.names.joined(separator: ", "))"
+    }
 }
 
 extension Catalogue {

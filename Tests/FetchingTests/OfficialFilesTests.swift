@@ -79,11 +79,11 @@ extension FileRules {
         let place = "\(self.cache.folder.path)/backbones"
         let expected = [
             "Put the files config.json, spm.model, tokenizer_config.json, model.safetensors into \(place)/deberta-v3-base",
-            "pytorch_model.bin as published into \(place)/.deberta-v3-base.fetching/0",
+            "pytorch_model.bin as published into \(place)/deberta-v3-base.published",
         ]
         for text in expected { #expect(error?.description.contains(text) == true, "\(error?.description ?? "")") }
         for name in ["config.json", "spm.model", "tokenizer_config.json", "pytorch_model.bin"] {
-            try self.folder.write("cache/backbones/.deberta-v3-base.fetching/0/\(name)", "of \(name)")
+            try self.folder.write("cache/backbones/deberta-v3-base.published/\(name)", "of \(name)")
         }
         let folder = try await self.fetch(entry)
         #expect(
@@ -93,12 +93,17 @@ extension FileRules {
         let weights = try String(contentsOf: folder.appendingPathComponent("model.safetensors"), encoding: .utf8)
         #expect(weights == "OF PYTORCH_MODEL.BIN")
         #expect(try await self.fetch(entry) == folder)
+        // Nobody says that the publisher sent them.
+        let record = try DigestRecord(
+            at: self.cache.kindFolder(.backbone).appending(path: "deberta-v3-base.digests.json")
+        )
+        #expect(record?.raw == [:] && record?.finished.count == 4)
     }
 
     @Test func `an archive that cannot be converted leaves nothing`() async throws {
         let entry = try self.moved(.debertaV3Base(Self.capitals), to: "https://localhost:1")
         for name in ["config.json", "spm.model", "tokenizer_config.json", "pytorch_model.bin"] {
-            try self.folder.write("cache/backbones/.deberta-v3-base.fetching/0/\(name)", "damaged")
+            try self.folder.write("cache/backbones/deberta-v3-base.published/\(name)", "damaged")
         }
         let error = await #expect(throws: FetchError.self) { _ = try await self.fetch(entry) }
         #expect(error?.description.contains("the archive is damaged") == true)
