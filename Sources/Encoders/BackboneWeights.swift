@@ -129,11 +129,11 @@ public struct BackboneWeights: Sendable {
         self.contains(configuration.poolerPath + ".weight")
     }
 
-    /// Where a file has a parameter; nil where its numbers must be converted first: see ``copy(_:into:)``.
+    /// Where a file has a parameter; nil where its numbers must be converted or are not aligned: see ``copy(_:into:)``.
     func view(_ declaration: ParameterDeclaration) throws -> MatrixView? {
         let place = try self.place(declaration)
         guard place.tensor.type == .f32, place.tensor.count > 0 else { return nil }
-        guard let base = try place.file.floats(place.name).baseAddress else { return nil }
+        guard let base = try? place.file.floats(place.name).baseAddress else { return nil }
         return MatrixView(base, rows: declaration.rows, columns: declaration.columns)
     }
 

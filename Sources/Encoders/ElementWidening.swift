@@ -7,6 +7,9 @@ extension Safetensors.ElementType {
         }
     }
 
+    /// What a conversion makes of it.
+    var written: Safetensors.ElementType { self.isFractional ? .f32 : self }
+
     /// Converts numbers of a fractional type, at any alignment, to 32 bits: exact for halves and brain floats.
     func widen(_ source: UnsafeRawBufferPointer, into floats: UnsafeMutableBufferPointer<Float>) {
         precondition(source.count == floats.count * self.bytes, "\(source.count) bytes for \(floats.count) numbers")

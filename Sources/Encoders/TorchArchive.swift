@@ -6,7 +6,7 @@ import Foundation
 /// inside its storage and every storage inside the archive before a byte of it is read.
 public struct TorchArchive: @unchecked Sendable {
     public let path: String
-    /// In the order of the state dict.
+    /// In the order in which they are written.
     private let tensors: [(name: String, tensor: TorchTensor, count: Int)]
     private let storages: [String: Range<Int>]
     private let bytes: UnsafeRawBufferPointer
@@ -70,7 +70,10 @@ public struct TorchArchive: @unchecked Sendable {
             guard elements <= all.count * Self.growthLimit else {
                 throw error("its tensors have \(elements) elements, far more than a file of \(all.count) bytes holds")
             }
-            self.tensors = tensors
+            // Wide elements first, so that each is aligned in a file of all of them.
+            self.tensors = [8, 4, 2, 1].flatMap { width in
+                tensors.filter { $0.tensor.storage.type.written.bytes == width }
+            }
         } catch let problem as ZipDirectory.Problem {
             throw error("\(problem)")
         } catch let problem as TorchPickle.Problem {
@@ -139,7 +142,7 @@ public struct TorchArchive: @unchecked Sendable {
 
     private func convert(_ write: (UnsafeRawBufferPointer) throws -> Void) throws {
         let layout = self.tensors.map { name, tensor, count in
-            let type = tensor.storage.type.isFractional ? .f32 : tensor.storage.type
+            let type = tensor.storage.type.written
             return SafetensorsLayout.Entry(name: name, type: type, shape: tensor.shape, bytes: count * type.bytes)
         }
         try SafetensorsLayout.header(layout, metadata: ["format": "pt"]).withUnsafeBytes(write)

@@ -131,12 +131,18 @@ import Testing
         }
     }
 
+    @Test func `an archive over four gibibytes has its numbers elsewhere`() throws {
+        let archive = TorchArchives.archive(TorchArchives.pickle(), isLarge: true)
+        #expect(try TorchArchive(path: "f", bytes: archive).converted().tensors["w"]?.shape == [4])
+    }
+
     /// Goal: whatever an archive says, it is read inside its bytes or refused with a ``BackboneError``.
     @Test(.timeLimit(.minutes(60))) func `damaged archives`() throws {
         let valid = [
             try TorchArchives.golden("half"), TorchArchives.archive(TorchArchives.pickle()),
             TorchArchives.archive(TorchArchives.pickle(shape: [2, 2], strides: [1, 2])),
             try TorchArchives.golden("system"),
+            TorchArchives.archive(TorchArchives.pickle(), isLarge: true),
         ]
         let report = try Fuzzing("PyTorch archives").run(valid) { input, _ in
             do {

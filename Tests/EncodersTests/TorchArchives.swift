@@ -9,32 +9,42 @@ enum TorchArchives {
         [UInt8](try Data(contentsOf: URL(filePath: "\(self.folder)/torch-\(name).bin")))
     }
 
-    /// A zip archive of stored entries; `method` is written for each.
-    static func zip(_ entries: [(name: String, bytes: [UInt8])], method: UInt16 = 0) -> [UInt8] {
+    /// A zip archive of stored entries; `method` is written for each. A large one has its numbers where those stand that
+    /// do not fit into 32 bits.
+    static func zip(_ entries: [(name: String, bytes: [UInt8])], method: UInt16 = 0, isLarge: Bool = false) -> [UInt8] {
         var (file, directory) = ([UInt8](), [UInt8]())
         func little<T: FixedWidthInteger>(_ number: T) -> [UInt8] {
             withUnsafeBytes(of: number.littleEndian) { Array($0) }
         }
-        for (name, bytes) in entries {
-            let name = Array(name.utf8)
-            let common =
-                little(UInt16(20)) + little(UInt16(0)) + little(method) + little(UInt32(0)) + little(UInt32(0))
-                + little(UInt32(bytes.count)) + little(UInt32(bytes.count)) + little(UInt16(name.count))
-                + little(UInt16(0))
-            directory +=
-                little(UInt32(0x0201_4B50)) + little(UInt16(20)) + common
-                + [UInt8](repeating: 0, count: 10) + little(UInt32(file.count)) + name
-            file += little(UInt32(0x0403_4B50)) + common + name + bytes
+        func common(_ name: [UInt8], size: UInt32, extra: [UInt8]) -> [UInt8] {
+            little(UInt16(20)) + little(UInt16(0)) + little(method) + [UInt8](repeating: 0, count: 8) + little(size)
+                + little(size) + little(UInt16(name.count)) + little(UInt16(extra.count))
         }
-        let count = little(UInt16(entries.count))
-        let end =
-            little(UInt32(0x0605_4B50)) + little(UInt32(0)) + count + count + little(UInt32(directory.count))
-            + little(UInt32(file.count)) + little(UInt16(0))
-        return file + directory + end
+        for (name, bytes) in entries {
+            let (name, size, start) = (Array(name.utf8), UInt32(bytes.count), file.count)
+            file += little(UInt32(0x0403_4B50)) + common(name, size: size, extra: []) + name + bytes
+            let numbers = [UInt64(size), UInt64(size), UInt64(start)].flatMap { little($0) }
+            let extra = isLarge ? little(UInt16(1)) + little(UInt16(24)) + numbers : []
+            directory +=
+                little(UInt32(0x0201_4B50)) + little(UInt16(20))
+                + common(name, size: isLarge ? .max : size, extra: extra) + [UInt8](repeating: 0, count: 10)
+                + little(isLarge ? .max : UInt32(start)) + name + extra
+        }
+        let start = file.count
+        file += directory
+        if isLarge {
+            let (count, end) = (UInt64(entries.count), UInt64(file.count))
+            file += little(UInt32(0x0606_4B50)) + little(UInt64(44)) + [UInt8](repeating: 0, count: 12)
+            file += little(count) + little(count) + little(UInt64(directory.count)) + little(UInt64(start))
+            file += little(UInt32(0x0706_4B50)) + little(UInt32(0)) + little(end) + little(UInt32(1))
+        }
+        let count = little(isLarge ? .max : UInt16(entries.count))
+        return file + little(UInt32(0x0605_4B50)) + little(UInt32(0)) + count + count + little(UInt32(directory.count))
+            + little(isLarge ? .max : UInt32(start)) + little(UInt16(0))
     }
 
-    static func archive(_ pickle: [UInt8], storage: [UInt8] = [UInt8](repeating: 0, count: 16)) -> [UInt8] {
-        self.zip([("a/data.pkl", pickle), ("a/data/0", storage)])
+    static func archive(_ pickle: [UInt8], isLarge: Bool = false) -> [UInt8] {
+        self.zip([("a/data.pkl", pickle), ("a/data/0", [UInt8](repeating: 0, count: 16))], isLarge: isLarge)
     }
 
     // MARK: Pieces of pickles
