@@ -138,7 +138,7 @@ let package = Package(
                 "TransportTestSupport", "Wire", "WorkerShell",
             ] + nio
         ),
-        .testTarget(name: "SimulationTests", dependencies: ["Simulation"]),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation", "TestSupport"]),
         .testTarget(name: "SweepsTests", dependencies: ["Digests", "Sweeps", "TestSupport"]),
         // Real processes: needs the built program.
         .testTarget(

@@ -58,6 +58,13 @@ public struct Fuzzing: Sendable {
     public func run(
         _ valid: [[UInt8]],
         read: (_ input: [UInt8], _ mutator: inout Mutator) throws -> Verdict
+    ) async throws -> Report {
+        try await apart { try self.readAll(valid, read) }
+    }
+
+    private func readAll(
+        _ valid: [[UInt8]],
+        _ read: (_ input: [UInt8], _ mutator: inout Mutator) throws -> Verdict
     ) throws -> Report {
         var mutator = Mutator(seed: self.seed)
         var report = Report(subject: self.subject)

@@ -60,12 +60,12 @@ import Wire
     }
 
     /// Goal: a damaged store file is refused with a ``StoreError``, or read as what it was.
-    @Test(.timeLimit(.minutes(60))) func `damaged store files`() throws {
+    @Test(.timeLimit(.minutes(60))) func `damaged store files`() async throws {
         let state = try TestState()
         let path = state.folder.database
         let contents = try self.fill(path)
         let file = try [UInt8](Data(contentsOf: URL(filePath: path)))
-        let report = try Fuzzing("store files", inputs: 1000).run([file]) { input, mutator in
+        let report = try await Fuzzing("store files", inputs: 1000).run([file]) { input, mutator in
             // A crash at first use leaves an empty file: that is a new store. To SQLite one of a single byte is empty too.
             guard input.count > 1 else { return .refused }
             for suffix in ["-wal", "-shm"] { unlink(path + suffix) }

@@ -5,14 +5,14 @@ import Testing
 @Suite struct SafetensorsFuzzTests {
     /// Goal: whatever a file's header says, tensors lie inside the file, or the file is refused with a ``BackboneError``.
     /// Method: every tensor that is there is read to its last element.
-    @Test(.timeLimit(.minutes(60))) func `damaged safetensors files`() throws {
+    @Test(.timeLimit(.minutes(60))) func `damaged safetensors files`() async throws {
         var large = SafetensorsWriter(metadata: ["format": "pt", "quintet.state": "{\"step\":3}"])
         [1.5, -2, 3, 4, 5, 6].withUnsafeBufferPointer { large.add("layer.0.weight", shape: [2, 3], $0) }
         [Int32(7), -8].withUnsafeBufferPointer { large.add("ids", shape: [2], $0) }
         [Float(1)].withUnsafeBufferPointer { large.add("scalar", shape: [], $0) }
         [Float]().withUnsafeBufferPointer { large.add("none", shape: [0, 4], $0) }
         let valid = try [large.bytes(), SafetensorsWriter().bytes()]
-        let report = try Fuzzing("safetensors").run(valid) { input, _ in
+        let report = try await Fuzzing("safetensors").run(valid) { input, _ in
             do {
                 let file = try Safetensors(path: "f", bytes: input)
                 var sum = 0.0

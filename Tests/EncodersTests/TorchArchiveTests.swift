@@ -137,14 +137,14 @@ import Testing
     }
 
     /// Goal: whatever an archive says, it is read inside its bytes or refused with a ``BackboneError``.
-    @Test(.timeLimit(.minutes(60))) func `damaged archives`() throws {
+    @Test(.timeLimit(.minutes(60))) func `damaged archives`() async throws {
         let valid = [
             try TorchArchives.golden("half"), TorchArchives.archive(TorchArchives.pickle()),
             TorchArchives.archive(TorchArchives.pickle(shape: [2, 2], strides: [1, 2])),
             try TorchArchives.golden("system"),
             TorchArchives.archive(TorchArchives.pickle(), isLarge: true),
         ]
-        let report = try Fuzzing("PyTorch archives").run(valid) { input, _ in
+        let report = try await Fuzzing("PyTorch archives").run(valid) { input, _ in
             do {
                 let file = try TorchArchive(path: "f", bytes: input).converted()
                 return file.tensors.values.allSatisfy { $0.count >= 0 } ? .accepted : .refused

@@ -145,7 +145,7 @@ extension FileRules {
             "https://localhost:\(web.port)", ["train-v1.1.json", "dev-v1.1.json", "train-v2.0.json", "dev-v2.0.json"]
         )
         for name in names { try self.folder.write("web/\(name)", String(repeating: name, count: 10_000)) }
-        let https = HTTPSClient(limits: HTTPSClient.Limits(idleSeconds: 0.5), rootsFile: web.roots)
+        let https = HTTPSClient(limits: HTTPSClient.Limits(idleSeconds: 3), rootsFile: web.roots)
         let faulty = try self.moved(.squad(.none), to: "\(base)/\(fault)")
         if fault != "short" {
             let error = await #expect(throws: FetchError.self) { _ = try await self.fetch(faulty, https) }

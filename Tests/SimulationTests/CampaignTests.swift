@@ -1,5 +1,6 @@
 import Foundation
 import Simulation
+import TestSupport
 import Testing
 
 @Suite struct CampaignTests {
@@ -7,9 +8,9 @@ import Testing
     /// acknowledged is lost, and once a part of the cluster is whole everything comes to its end.
     /// Method: the real state machines and the real store over a seeded network and disk, checked after every event;
     /// the runs must have met every rare state. `QUINTET_SEEDS` asks for more of them.
-    @Test func `every shard ends exactly once in seeded runs`() {
+    @Test func `every shard ends exactly once in seeded runs`() async {
         let seeds = ProcessInfo.processInfo.environment["QUINTET_SEEDS"].flatMap { UInt64($0) } ?? 500
-        let campaign = Campaign(seeds: 0..<seeds)
+        let campaign = await apart { Campaign(seeds: 0..<seeds) }
         #expect(campaign.violation == nil, "seed \(campaign.violation?.seed ?? 0): \(campaign.violation?.reason ?? "")")
         #expect(campaign.missed.isEmpty, "never met: \(campaign.missed.map(\.rawValue)) in \(campaign)")
     }

@@ -8,7 +8,7 @@ import Testing
         arguments: [
             ("a failure whose settlement was lost on the way was charged a second time", 2130),
             ("losses that kept progress had cleared were back after a restart", 2002),
-            ("a worker was granted a shard in the turn in which it was banned, when the disk had room again", 4_003_934),
+            ("a worker was granted a shard in the turn of its ban, when the disk had room again", 4_003_934),
             ("a worker was granted what another had held that was banned in the same turn", 4_006_049),
             ("a checkpoint whose name was not on the disk yet was taken for stored, and gone with the power", 2119),
         ] as [(String, UInt64)]

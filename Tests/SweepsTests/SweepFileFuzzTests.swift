@@ -26,9 +26,9 @@ import Testing
     ]
 
     /// Goal: a damaged grid is refused with a ``SweepFileError``, or it is a grid whose shards can be planned.
-    @Test(.timeLimit(.minutes(60))) func `damaged grids`() throws {
+    @Test(.timeLimit(.minutes(60))) func `damaged grids`() async throws {
         let valid = Self.grids.map { Array($0.utf8) }
-        let report = try Fuzzing("grids").run(valid) { input, _ in
+        let report = try await Fuzzing("grids").run(valid) { input, _ in
             do {
                 _ = try SweepDefinition(yaml: String(decoding: input, as: UTF8.self), file: "grid.yaml").shards()
                 return .accepted

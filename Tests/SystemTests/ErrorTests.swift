@@ -16,7 +16,7 @@ struct ErrorTests {
 
     @Test func `a state folder that another coordinator uses is refused`() async throws {
         let sandbox = try Sandbox()
-        let (grid, state) = (try sandbox.writeGrid(epochs: 200), "\(sandbox.folder)/state")
+        let (grid, state) = (try sandbox.writeGrid(epochs: 5000), "\(sandbox.folder)/state")
         let first = try sandbox.start(["launch", grid, "--state", state])
         _ = await first.line(containing: "started")
         let second = try await sandbox.run(["launch", grid, "--state", state])

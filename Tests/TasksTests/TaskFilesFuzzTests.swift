@@ -13,19 +13,23 @@ import Testing
         "sts-b": "index\tsentence1\tsentence2\tscore\n0\tA.\tB.\t4.250\n1\tC.\tD.\t0\n",
     ]
 
-    @Test(.timeLimit(.minutes(60))) func `damaged tables`() throws {
-        let report = try Self.fuzz("tables", Self.tables, .tables)
+    @Test(.timeLimit(.minutes(60))) func `damaged tables`() async throws {
+        let report = try await Self.fuzz("tables", Self.tables, .tables)
         #expect(report.accepted > 0 && report.refused > 0, "\(report)")
     }
 
-    @Test(.timeLimit(.minutes(60))) func `damaged files of objects`() throws {
-        let report = try Self.fuzz("files of objects", ObjectReaderTests.lines.mapValues { "\($0)\n\($0)\n" }, .objects)
+    @Test(.timeLimit(.minutes(60))) func `damaged files of objects`() async throws {
+        let report = try await Self.fuzz(
+            "files of objects",
+            ObjectReaderTests.lines.mapValues { "\($0)\n\($0)\n" },
+            .objects
+        )
         #expect(report.accepted > 0 && report.refused > 0, "\(report)")
     }
 
-    @Test(.timeLimit(.minutes(60))) func `damaged candidates`() throws {
+    @Test(.timeLimit(.minutes(60))) func `damaged candidates`() async throws {
         let valid = [CandidateTaskTests.copa, CandidateTaskTests.record].map { Array($0.utf8) }
-        let report = try Fuzzing("candidates").run(valid) { input, _ in
+        let report = try await Fuzzing("candidates").run(valid) { input, _ in
             var verdict = Fuzzing.Verdict.refused
             for task in CandidateTask.allCases {
                 do {
@@ -42,9 +46,9 @@ import Testing
         #expect(report.accepted > 0 && report.refused > 0, "\(report)")
     }
 
-    @Test(.timeLimit(.minutes(60))) func `damaged files of questions`() throws {
+    @Test(.timeLimit(.minutes(60))) func `damaged files of questions`() async throws {
         let valid = [QuestionFileTests.first, QuestionFileTests.second].map { Array($0.utf8) }
-        let report = try Fuzzing("files of questions").run(valid) { input, _ in
+        let report = try await Fuzzing("files of questions").run(valid) { input, _ in
             do {
                 let file = try QuestionFile(path: "file", bytes: input)
                 _ = answerScore(file.questions.map { ($0.question, $0.answers.map(\.text)) }, file.rules)
@@ -57,11 +61,12 @@ import Testing
     }
 
     /// Every task reads every input: what is one task's file is another's nonsense.
-    private static func fuzz(_ subject: String, _ files: [String: String], _ form: Form) throws -> Fuzzing.Report {
+    private static func fuzz(_ subject: String, _ files: [String: String], _ form: Form) async throws -> Fuzzing.Report
+    {
         let names = files.keys.sorted()
         let tasks = try names.map { try TaskDescription.named($0) }
         let valid = names.map { Array(files[$0, default: ""].utf8) }
-        return try Fuzzing(subject).run(valid) { input, _ in
+        return try await Fuzzing(subject).run(valid) { input, _ in
             var verdict = Fuzzing.Verdict.refused
             for task in tasks {
                 for isLabelled in [true, false] {

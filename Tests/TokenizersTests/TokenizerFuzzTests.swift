@@ -28,8 +28,8 @@ import Testing
         do { return try JSONValue(bytes) } catch { throw TokenizerError("f", error.reason) }
     }
 
-    @Test(.timeLimit(.minutes(60))) func `damaged SentencePiece models`() throws {
-        let report = try Fuzzing("spm.model").run([try self.bytes("pieces/spm.model")]) { input, _ in
+    @Test(.timeLimit(.minutes(60))) func `damaged SentencePiece models`() async throws {
+        let report = try await Fuzzing("spm.model").run([try self.bytes("pieces/spm.model")]) { input, _ in
             do {
                 return self.use(try UnigramTokenizer.parsing(model: input, path: "f", configuration: nil))
             } catch is TokenizerError {
@@ -39,9 +39,9 @@ import Testing
         #expect(report.accepted > 0 && report.refused > 0, "\(report)")
     }
 
-    @Test(.timeLimit(.minutes(60))) func `damaged maps of characters`() throws {
+    @Test(.timeLimit(.minutes(60))) func `damaged maps of characters`() async throws {
         let file = try SentencePieceFile(try self.bytes("pieces/spm.model"))
-        let report = try Fuzzing("characters").run([Array(file.characterMap)]) { input, _ in
+        let report = try await Fuzzing("characters").run([Array(file.characterMap)]) { input, _ in
             guard let map = CharacterMap(input[...]) else { return .refused }
             let bytes = Self.text.utf8Span.span
             let text = map.normalize(AlignedText(bytes, 0..<bytes.count))
@@ -51,10 +51,10 @@ import Testing
         #expect(report.accepted > 0 && report.refused > 0, "\(report)")
     }
 
-    @Test(.timeLimit(.minutes(60))) func `damaged vocab.json and merges.txt`() throws {
+    @Test(.timeLimit(.minutes(60))) func `damaged vocab.json and merges.txt`() async throws {
         let vocabulary = try self.bytes("bytes-files/vocab.json")
         let merges = try self.bytes("bytes-files/merges.txt")
-        let report = try Fuzzing("vocab.json and merges.txt").run([vocabulary, merges]) { input, _ in
+        let report = try await Fuzzing("vocab.json and merges.txt").run([vocabulary, merges]) { input, _ in
             let isVocabulary = input.first == UInt8(ascii: "{")
             do {
                 return self.use(
@@ -74,9 +74,9 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(60)), arguments: ["bytes", "pieces-json", "uncased"])
-    func `damaged tokenizer.json`(folder: String) throws {
+    func `damaged tokenizer.json`(folder: String) async throws {
         let valid = try self.bytes("\(folder)/tokenizer.json")
-        let report = try Fuzzing("tokenizer.json of \(folder)").run([valid]) { input, _ in
+        let report = try await Fuzzing("tokenizer.json of \(folder)").run([valid]) { input, _ in
             do {
                 let file = try self.json(input)
                 switch folder {

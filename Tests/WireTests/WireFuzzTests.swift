@@ -11,14 +11,14 @@ import Wire
     private struct Problem: Error { let description: String }
 
     /// Goal: no byte is lost or made up, whatever comes and however it is cut; nothing is waited for over the limit.
-    @Test(.timeLimit(.minutes(60))) func `damaged streams of frames`() throws {
+    @Test(.timeLimit(.minutes(60))) func `damaged streams of frames`() async throws {
         let messages = try MessageTests.fromWorker.map { try $0.frame() }
         let streams = try [messages, Array(messages.prefix(1)), []].map { frames in
             var bytes = ByteBuffer()
             for frame in frames { try frame.encode(into: &bytes) }
             return Array(bytes.readableBytesView)
         }
-        let report = try Fuzzing("frames").run(streams) { input, mutator in
+        let report = try await Fuzzing("frames").run(streams) { input, mutator in
             let limit = mutator.number(below: 2) == 0 ? 1024 : Limits.framePayloadBytes
             var decoder = FrameDecoder(payloadBytesLimit: limit)
             var (taken, rest) = (0, input[...])
@@ -45,7 +45,7 @@ import Wire
 
     /// Goal: a frame is a message that can be written again, or a `MessageError`; and what a worker may say at all,
     /// the coordinator survives.
-    @Test(.timeLimit(.minutes(60))) func `damaged messages`() throws {
+    @Test(.timeLimit(.minutes(60))) func `damaged messages`() async throws {
         let fromWorker = try MessageTests.fromWorker.map { try $0.frame() }
         let frames = fromWorker + (try MessageTests.fromCoordinator.map { try $0.frame() })
         let valid = frames.map { [$0.kind] + Array($0.payload.readableBytesView) }
@@ -56,7 +56,7 @@ import Wire
             at: Instant(milliseconds: 0)
         )
         _ = coordinator.handle(.workerJoined("w", Capacity(slots: 2), holding: []), at: Instant(milliseconds: 0))
-        let report = try Fuzzing("messages").run(valid) { input, _ in
+        let report = try await Fuzzing("messages").run(valid) { input, _ in
             let frame = Frame(kind: input.first ?? 0, payload: Array(input.dropFirst()))
             var verdict = Fuzzing.Verdict.refused
             do {
