@@ -2,7 +2,7 @@
 /// arXiv:1907.11692).
 ///
 /// Gives the ids that the fast tokenizer of Hugging Face gives for the same files, on every input.
-public struct BytePairTokenizer: Tokenizer {
+public struct BytePairTokenizer: PostProcessed {
     /// How offsets leave out the spaces that begin and end a token; nil where they keep them.
     struct Trimming: Hashable, Sendable {
         /// Whether a space was set before the text, so that the first token's offsets keep one.
@@ -25,15 +25,7 @@ public struct BytePairTokenizer: Tokenizer {
     let postProcessor: PostProcessor
     public let vocabularySize: Int
 
-    public func encode(_ first: String, _ second: String? = nil, maximumLength: Int) -> Encoding {
-        let firstIDs = self.pieces(first).ids
-        let secondIDs = second.map { self.pieces($0).ids }
-        return self.postProcessor.encoding(firstIDs, secondIDs, maximumLength: maximumLength)
-    }
-
-    public func encode(ids first: [Int32], _ second: [Int32]?, maximumLength: Int) -> Encoding {
-        self.postProcessor.encoding(first, second, maximumLength: maximumLength)
-    }
+    func ids(_ text: String) -> [Int32] { self.pieces(text).ids }
 
     public func tokens(_ text: String) -> Tokens {
         let bytes = text.utf8Span.span

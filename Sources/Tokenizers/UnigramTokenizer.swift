@@ -2,7 +2,7 @@
 /// words that begin with "▁" where blanks were, pieces, special tokens (Kudo and Richardson 2018, arXiv:1808.06226).
 ///
 /// Gives the ids that the fast tokenizer of Hugging Face gives for the same files, on every input.
-public struct UnigramTokenizer: Tokenizer {
+public struct UnigramTokenizer: PostProcessed {
     enum Normalization: Sendable {
         case stripBlanks(left: Bool, right: Bool)
         case characters(CharacterMap)
@@ -22,15 +22,7 @@ public struct UnigramTokenizer: Tokenizer {
     /// What stands for a space.
     private static let meta = Array("▁".utf8)
 
-    public func encode(_ first: String, _ second: String? = nil, maximumLength: Int) -> Encoding {
-        let firstIDs = self.pieces(first).ids
-        let secondIDs = second.map { self.pieces($0).ids }
-        return self.postProcessor.encoding(firstIDs, secondIDs, maximumLength: maximumLength)
-    }
-
-    public func encode(ids first: [Int32], _ second: [Int32]?, maximumLength: Int) -> Encoding {
-        self.postProcessor.encoding(first, second, maximumLength: maximumLength)
-    }
+    func ids(_ text: String) -> [Int32] { self.pieces(text).ids }
 
     public func tokens(_ text: String) -> Tokens { self.pieces(text).tokens(of: text.utf8Span.span) }
 

@@ -1,7 +1,7 @@
 /// BERT's tokenizer: normalisation, words, pieces, special tokens (Devlin et al. 2018, arXiv:1810.04805).
 ///
 /// Gives the ids that the fast tokenizer of Hugging Face gives for the same files, on every input.
-public struct WordPieceTokenizer: Tokenizer {
+public struct WordPieceTokenizer: PostProcessed {
     let normalizer: BertNormalizer?
     let preTokenizer: BertPreTokenizer
     let model: WordPiece
@@ -28,16 +28,6 @@ public struct WordPieceTokenizer: Tokenizer {
         self.vocabularySize = vocabularySize
     }
 
-    public func encode(_ first: String, _ second: String? = nil, maximumLength: Int) -> Encoding {
-        let firstIDs = self.pieces(first)
-        let secondIDs = second.map { self.pieces($0) }
-        return self.postProcessor.encoding(firstIDs, secondIDs, maximumLength: maximumLength)
-    }
-
-    public func encode(ids first: [Int32], _ second: [Int32]?, maximumLength: Int) -> Encoding {
-        self.postProcessor.encoding(first, second, maximumLength: maximumLength)
-    }
-
     public func tokens(_ text: String) -> Tokens {
         let bytes = text.utf8Span.span
         var pieces = Pieces()
@@ -55,7 +45,7 @@ public struct WordPieceTokenizer: Tokenizer {
     }
 
     /// The ids of a text, without the special tokens around it.
-    private func pieces(_ text: String) -> [Int32] {
+    func ids(_ text: String) -> [Int32] {
         var ids: [Int32] = []
         let bytes = text.utf8Span.span
         ids.reserveCapacity(bytes.count / 3)
