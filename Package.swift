@@ -155,7 +155,8 @@ let package = Package(
         .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "Adapters", "Digests", "Encoders", "Layers", "Sweeps", "Tasks", "Tensors", "TestSupport", "Training",
+                "Adapters", "Digests", "Encoders", "Layers", "Sweeps", "Tasks", "Tensors", "TestSupport", "Tokenizers",
+                "Training",
             ]
         ),
         .testTarget(

@@ -101,37 +101,6 @@ extension EncoderConfiguration {
         case .roberta: self.positions + self.paddingID + 1
         }
     }
-
-    /// The path of the layer between the first token's hidden state and the classifier.
-    var poolerPath: String {
-        switch self.architecture {
-        case .bert, .deberta: "pooler.dense"
-        case .roberta: "classifier.dense"
-        }
-    }
-
-    /// The path of the last layer.
-    var classifierPath: String {
-        switch self.architecture {
-        case .bert, .deberta: "classifier"
-        case .roberta: "classifier.out_proj"
-        }
-    }
-
-    /// The head as HF's sequence classification has it: a pooler, which the backbone may bring, and a classifier,
-    /// which is new.
-    public func headDeclarations(outputs: Int, poolerInFile: Bool, isTrainable: Bool) -> [ParameterDeclaration] {
-        let normal = ParameterDeclaration.Source.normal(self.initializerRange)
-        let parameters: [(String, [Int], ParameterDeclaration.Source)] = [
-            (self.poolerPath + ".weight", [self.hidden, self.hidden], poolerInFile ? .backbone : normal),
-            (self.poolerPath + ".bias", [self.hidden], poolerInFile ? .backbone : .zeros),
-            (self.classifierPath + ".weight", [outputs, self.hidden], normal),
-            (self.classifierPath + ".bias", [outputs], .zeros),
-        ]
-        return parameters.map {
-            ParameterDeclaration(name: $0.0, shape: $0.1, source: $0.2, isTrainable: isTrainable, isHead: true)
-        }
-    }
 }
 
 /// What BERT and DeBERTa call the same layers.
@@ -149,8 +118,10 @@ extension EncoderConfiguration {
             prefix = "deberta."
             for (ours, theirs) in debertaProjections { published = published.replacing(ours, with: theirs) }
         }
-        // BERT's pooler is a part of its encoder, DeBERTa's is not.
-        let isOfHead = name.hasPrefix("classifier.") || (name.hasPrefix("pooler.") && self.architecture != .bert)
+        // The poolers of BERT and RoBERTa are parts of their encoders, DeBERTa's is not.
+        let isOfHead =
+            name.hasPrefix("classifier.") || name.hasPrefix("qa_outputs.")
+            || (name.hasPrefix("pooler.") && self.deberta != nil)
         return isOfHead ? published : prefix + published
     }
 }

@@ -121,13 +121,8 @@ public struct BackboneWeights: Sendable {
         return others.compactMap { self.places[$0]?.name }.sorted()
     }
 
-    /// Whether the files have a parameter, whatever its shape.
-    public func contains(_ name: String) -> Bool { self.places[name] != nil }
-
-    /// Whether the files have the layer before the classifier.
-    public func hasPooler(_ configuration: EncoderConfiguration) -> Bool {
-        self.contains(configuration.poolerPath + ".weight")
-    }
+    /// Whether the files have a parameter of this shape.
+    public func has(_ name: String, shape: [Int]) -> Bool { self.places[name]?.tensor.shape == shape }
 
     /// Where a file has a parameter; nil where its numbers must be converted or are not aligned: see ``copy(_:into:)``.
     func view(_ declaration: ParameterDeclaration) throws -> MatrixView? {

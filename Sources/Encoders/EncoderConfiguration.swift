@@ -17,17 +17,9 @@ public struct EncoderConfiguration: Hashable, Sendable {
     public var layerNormEpsilon: Float
     public var hiddenDropout: Float
     public var attentionDropout: Float
-    /// Before the classifier; the configuration's `classifier_dropout`, else its hidden dropout.
+    /// Before a head's last layer; the configuration's `classifier_dropout`, else its hidden dropout.
     public var classifierDropout: Float
-    /// Before the layer in front of the classifier.
-    var poolerDropout: Float {
-        switch self.architecture {
-        case .bert: 0
-        case .roberta: self.classifierDropout
-        case .deberta(let deberta): deberta.poolerDropout
-        }
-    }
-    /// After the layer in front of the classifier.
+    /// After the layer in front of a head's last.
     var poolerActivation: Activation { self.deberta?.poolerActivation ?? .tanh }
     /// The deviation of a new head's weights.
     public var initializerRange: Double

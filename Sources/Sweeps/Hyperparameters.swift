@@ -31,6 +31,8 @@ public struct Hyperparameters: Hashable, Sendable {
     public var gradientClip: Double
     /// In tokens, with the special ones.
     public var maximumLength: Int
+    /// Tokens that neighbouring windows of a context share that is longer than one.
+    public var windowOverlap: Int
     /// `nil`: what the backbone's configuration says.
     public var dropout: Double?
     public var optimizer: Optimizer
@@ -74,6 +76,11 @@ public struct Hyperparameters: Hashable, Sendable {
             .integer(3...65_536),
             .integer(128),
             help: "tokens of an example, the special ones included"
+        ),
+        Setting(
+            "windowOverlap",
+            .integer(0...65_536),
+            help: "squad: tokens that two windows of one context share; default: a third of maximumLength"
         ),
         Setting("dropout", .number(0...0.99), help: "all dropout of the encoder and head; default: the backbone's own"),
         Setting("optimizer", .choice(Optimizer.allCases.map(\.rawValue)), .text("adamW"), help: "which form of AdamW"),
@@ -126,6 +133,7 @@ public struct Hyperparameters: Hashable, Sendable {
         self.weightDecay = settings.number("weightDecay")
         self.gradientClip = settings.number("gradientClip")
         self.maximumLength = settings.integer("maximumLength")
+        self.windowOverlap = settings.optionalInteger("windowOverlap") ?? self.maximumLength / 3
         self.dropout = settings.optionalNumber("dropout")
         self.optimizer = settings.choice("optimizer")
         self.adamEpsilon = settings.number("adamEpsilon")

@@ -27,14 +27,10 @@ public enum Labels: Hashable, Sendable {
     case classes([String])
     /// A real number (regression).
     case score
-
-    /// The number of outputs of the task's head.
-    public var outputs: Int {
-        switch self {
-        case .classes(let names): names.count
-        case .score: 1
-        }
-    }
+    /// One of the example's own candidates.
+    case candidate
+    /// A part of the example's context, or none.
+    case span
 }
 
 /// How a task's published files become training, validation and test examples
@@ -91,7 +87,7 @@ public struct TaskDescription: Hashable, Sendable {
     /// Every task that a grid may name. Classes stand in the order of Hugging Face's `glue` and `super_glue`.
     ///
     /// Selection follows SoRA's released code (F1 for MRPC, Pearson for STS-B). `mnli` is scored on both dev sets by
-    /// one model; `mnli-m` and `mnli-mm` on one each.
+    /// one model; `mnli-m` and `mnli-mm` on one each. `squad` is SQuAD 1.1.
     public static let all: [TaskDescription] = [
         TaskDescription("cola", title: "CoLA", .classes(["0", "1"]), [.matthews, .accuracy]),
         TaskDescription("sst-2", title: "SST-2", .classes(["0", "1"]), [.accuracy]),
@@ -119,6 +115,10 @@ public struct TaskDescription: Hashable, Sendable {
             [.f1, .exactMatch],
             primary: .combined
         ),
+        TaskDescription("copa", title: "COPA", .candidate, [.accuracy]),
+        TaskDescription("record", title: "ReCoRD", .candidate, [.f1, .exactMatch], primary: .combined),
+        TaskDescription("squad", title: "SQuAD", folder: "squad", .span, [.f1, .exactMatch]),
+        TaskDescription("squad-2", title: "SQuAD 2.0", folder: "squad", .span, [.f1, .exactMatch]),
         TaskDescription("wic", title: "WiC", Self.truth, [.accuracy]),
         TaskDescription("wsc", title: "WSC", Self.truth, [.accuracy]),
         TaskDescription("movie-reviews", title: "movie-reviews", .classes(["0", "1"]), [.accuracy]),

@@ -1,11 +1,15 @@
-public import Sweeps
+internal import Sweeps
 
 /// How answers in words are compared.
-public enum AnswerRules: Sendable {
+enum AnswerRules: Sendable {
     /// SQuAD 1.1's scorer, which ReCoRD's follows: nothing in common is F1 0.
     case squad1
     /// SQuAD 2.0's: an empty answer is right where there is no gold answer, and only there.
     case squad2
+}
+
+extension TaskDescription {
+    var answerRules: AnswerRules { self.name == "squad-2" ? .squad2 : .squad1 }
 }
 
 /// Mean F1 over words and mean exact match, each against the nearest gold answer, and the mean of the two, in 0...1.
@@ -13,7 +17,7 @@ public enum AnswerRules: Sendable {
 /// Agrees with the published scorers but for capital sigma at a word's end. Of no answers not a number.
 ///
 /// - Parameter answers: each prediction with its gold answers.
-public func answerScore(
+func answerScore(
     _ answers: [(prediction: String, gold: [String])],
     _ rules: AnswerRules
 ) -> [MetricName: Double] {

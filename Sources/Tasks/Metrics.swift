@@ -2,7 +2,8 @@ public import Sweeps
 
 /// Every measure of a task, and where it has several also their mean, ``MetricName/combined``.
 ///
-/// Agrees with scikit-learn (accuracy, F1, Matthews) and SciPy (Pearson, Spearman). Where a measure has no value:
+/// Agrees with scikit-learn (accuracy, F1, Matthews), SciPy (Pearson, Spearman) and, of answers in words, with the
+/// scorers of SQuAD and ReCoRD. Where a measure has no value:
 /// F1 and Matthews are 0 when they would divide by zero; accuracy of nothing, and a correlation of fewer than two
 /// values or with values that are all the same, is not a number, and so is a mean with it.
 ///
@@ -20,11 +21,24 @@ public func score(
     precondition(groups.isEmpty || groups.count == labels.count, "\(groups.count) groups for \(labels.count) labels")
     let groups = groups.isEmpty ? [Int](repeating: 0, count: labels.count) : groups
     var values: [MetricName: Double] = [:]
+    if task.labels == .candidate || task.labels == .span { return answerScore(predictions, labels, task) }
     for metric in task.metrics { values[metric] = score(predictions, against: labels, groups, by: metric) }
     if task.metrics.count > 1 {
         values[.combined] = task.metrics.reduce(0) { $0 + (values[$1] ?? .nan) } / Double(task.metrics.count)
     }
     return values
+}
+
+/// Answers in words: COPA's are right or not; others are compared as SQuAD's scorers do.
+private func answerScore(_ predictions: [Label], _ labels: [Label], _ task: TaskDescription) -> [MetricName: Double] {
+    let answers = zip(predictions, labels).map { (prediction: texts($0).first ?? "", gold: texts($1)) }
+    guard task.metrics == [.accuracy] else { return answerScore(answers, task.answerRules) }
+    return [.accuracy: Double(answers.count { $0.gold.contains($0.prediction) }) / Double(answers.count)]
+}
+
+private func texts(_ label: Label) -> [String] {
+    guard case .answers(let answers) = label else { preconditionFailure("\(label) is no answer") }
+    return answers.map(\.text)
 }
 
 private func score(

@@ -5,7 +5,7 @@ internal import Sweeps
 ///
 /// What a model reads: BoolQ question and passage; CB and RTE premise and hypothesis; MultiRC passage, and question and
 /// answer after a blank, one example an answer; WiC both sentences, in each the word between `*`; WSC the text with the
-/// pronoun between `*`, and the noun.
+/// pronoun between `*`, and the noun; COPA and ReCoRD as ``CandidateReader`` says.
 struct ObjectReader {
     let task: TaskDescription
 
@@ -15,23 +15,28 @@ struct ObjectReader {
         var (result, questions) = (TaskRows(), 0)
         for (index, bytes) in file.lines.enumerated() {
             let line = JSONLine(path: file.path, line: index + 1, bytes: bytes)
-            if self.task.name == "multirc" {
-                result.rows += try self.answers(line, isLabelled: isLabelled, questions: &questions)
-                continue
+            switch self.task.name {
+            case "multirc": result.rows += try self.answers(line, isLabelled: isLabelled, questions: &questions)
+            case "copa": result.rows.append(try CandidateReader(isLabelled: isLabelled).choice(line))
+            case "record": result.rows += try CandidateReader(isLabelled: isLabelled).queries(line)
+            default: result.rows.append(try self.row(line, isLabelled: isLabelled))
             }
-            let (text, label) = try self.row(line)
-            var row = TaskRows.Row(text: text)
-            if isLabelled {
-                guard let label else { throw line.error("has no label") }
-                row.label = try self.task.labels.label(label.text, path: line.path, line: line.line)
-            }
-            result.rows.append(row)
         }
         guard !result.rows.isEmpty else { throw TaskFileError(file.path, "has no rows") }
         return result
     }
 
-    private func row(_ line: JSONLine) throws(TaskFileError) -> (TextPair, LabelText?) {
+    private func row(_ line: JSONLine, isLabelled: Bool) throws(TaskFileError) -> TaskRows.Row {
+        let (text, label) = try self.textAndLabel(line)
+        var row = TaskRows.Row(.text(text))
+        if isLabelled {
+            guard let label else { throw line.error("has no label") }
+            row.label = try self.task.labels.label(label.text, path: line.path, line: line.line)
+        }
+        return row
+    }
+
+    private func textAndLabel(_ line: JSONLine) throws(TaskFileError) -> (TextPair, LabelText?) {
         switch self.task.name {
         case "boolq":
             let row = try line.decode(QuestionRow.self)
@@ -66,7 +71,7 @@ struct ObjectReader {
         for question in passage.questions {
             for answer in question.answers {
                 let text = TextPair(first: passage.text, second: "\(question.question) \(answer.text)")
-                var row = TaskRows.Row(text: text, group: questions)
+                var row = TaskRows.Row(.text(text), group: questions)
                 if isLabelled {
                     guard let label = answer.label else { throw line.error("an answer has no label") }
                     row.label = try self.task.labels.label(label.text, path: line.path, line: line.line)

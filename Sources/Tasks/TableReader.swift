@@ -27,7 +27,9 @@ struct TableReader {
                 )
             }
             func text(_ column: Int) -> String { String(decoding: cells[column], as: UTF8.self) }
-            var row = TaskRows.Row(text: TextPair(first: text(columns.first), second: columns.second.map(text)))
+            var row = TaskRows.Row(
+                .text(TextPair(first: text(columns.first), second: columns.second.map(text)))
+            )
             if let column = columns.label {
                 row.label = try self.task.labels.label(text(column), path: file.path, line: line)
             }

@@ -22,7 +22,7 @@ public struct TaskData: Sendable {
     /// Reads the official files and splits them.
     ///
     /// `soraSplit42` (seed 42 whatever the shard's seed is): for tasks with a small training set, validation and test
-    /// are the halves of dev, permuted; for QQP, QNLI and SST-2 validation is 1,000 of train, permuted, train the rest,
+    /// are the halves of dev, permuted; for QQP, QNLI, SST-2, ReCoRD and SQuAD validation is 1,000 of train, permuted, train the rest,
     /// and test the whole of dev. `soraStated`: the latter for all tasks with at least 10,000 training examples.
     /// `fullDev`: validation is the whole of dev, and there is no test.
     ///
@@ -82,8 +82,8 @@ public struct TaskData: Sendable {
 
     private static let splitSeed: UInt32 = 42
     private static let permutedTasks: Set = ["movie-reviews", "offline"]
-    /// Those of which SoRA's code takes validation from train.
-    private static let largeTasks: Set = ["qqp", "qnli", "sst-2"]
+    /// Those of which SoRA's code takes validation from train, and those beyond it that are as large.
+    private static let largeTasks: Set = ["qqp", "qnli", "sst-2", "record", "squad", "squad-2"]
     private static let largeValidationCount = 1000
     private static let statedLargeCount = 10_000
 

@@ -43,16 +43,16 @@ public struct TaskFiles: Sendable {
     /// - Throws: ``TaskFileError`` with the line of a row that is short or whose label is none of the task's; also
     ///   where the file has no labels or no rows.
     public func examples(_ split: OfficialSplit) throws(TaskFileError) -> [Example] {
-        if split == .test { throw TaskFileError(self.path(split), "has no labels; use train or dev") }
+        if split == .test { throw TaskFileError(self.folder, "the test set has no labels; use train or dev") }
         return try self.rows(split).rows.map { row in
             guard let label = row.label else { preconditionFailure("a labelled file gave a row without label") }
-            return Example(first: row.text.first, second: row.text.second, label: label, group: row.group)
+            return Example(row.reading, label: label, group: row.group)
         }
     }
 
-    /// The texts of any file, in the file's order.
+    /// The texts of any file, in the file's order: of a choice each candidate's, of a question it and its context.
     public func texts(_ split: OfficialSplit) throws(TaskFileError) -> [TextPair] {
-        try self.rows(split).rows.map(\.text)
+        try self.rows(split).rows.flatMap(\.reading.texts)
     }
 
     /// Reads a file as ``examples(_:)`` does.
@@ -62,15 +62,15 @@ public struct TaskFiles: Sendable {
         try self.rows(split).shortLines
     }
 
-    private func path(_ split: OfficialSplit) -> String {
-        "\(self.folder)/\(self.form.names(split, of: self.task)[0])"
-    }
-
     private func rows(_ split: OfficialSplit) throws(TaskFileError) -> TaskRows {
         var result = TaskRows()
-        for (group, name) in self.form.names(split, of: self.task).enumerated() {
-            let file = try TaskLines(path: "\(self.folder)/\(name)")
-            var part = try self.form.read(file, self.task, isLabelled: split != .test)
+        let names = self.form.names(split, of: self.task)
+        if names.isEmpty {
+            throw TaskFileError(self.folder, "\(self.task.title)'s \(split.rawValue) set is not published")
+        }
+        for (group, name) in names.enumerated() {
+            let path = "\(self.folder)/\(name)"
+            var part = try self.form.read(path, try TaskLines.bytes(path), self.task, isLabelled: split != .test)
             if group > 0 { for index in part.rows.indices { part.rows[index].group = group } }
             result.rows += part.rows
             result.shortLines += part.shortLines
@@ -85,18 +85,24 @@ enum Form {
     case tables
     /// SuperGLUE's objects: `train.jsonl`, `val.jsonl`, `test.jsonl`.
     case objects
+    /// SQuAD's objects: `train-v1.1.json`, `dev-v1.1.json`, or `v2.0`.
+    case questions
 
     /// The task's forms, the first preferred.
     static func of(_ task: TaskDescription) -> [Form] {
         switch task.name {
         case "rte": [.tables, .objects]
-        case "boolq", "cb", "multirc", "wic", "wsc": [.objects]
+        case "boolq", "cb", "copa", "multirc", "record", "wic", "wsc": [.objects]
+        case "squad", "squad-2": [.questions]
         default: [.tables]
         }
     }
 
     func names(_ split: OfficialSplit, of task: TaskDescription) -> [String] {
         switch (self, split, task.name) {
+        case (.questions, .test, _): []
+        case (.questions, _, "squad-2"): ["\(split.rawValue)-v2.0.json"]
+        case (.questions, _, _): ["\(split.rawValue)-v1.1.json"]
         case (.objects, .dev, _): ["val.jsonl"]
         case (.objects, _, _): ["\(split.rawValue).jsonl"]
         case (.tables, .train, _): ["train.tsv"]
@@ -107,10 +113,18 @@ enum Form {
         }
     }
 
-    func read(_ file: TaskLines, _ task: TaskDescription, isLabelled: Bool) throws(TaskFileError) -> TaskRows {
+    /// - Parameter path: for errors.
+    func read(
+        _ path: String,
+        _ bytes: [UInt8],
+        _ task: TaskDescription,
+        isLabelled: Bool
+    ) throws(TaskFileError) -> TaskRows {
         switch self {
-        case .tables: try TableReader(task: task).read(TableFile(file), isLabelled: isLabelled)
-        case .objects: try ObjectReader(task: task).read(file, isLabelled: isLabelled)
+        case .tables:
+            try TableReader(task: task).read(TableFile(TaskLines(path: path, bytes: bytes)), isLabelled: isLabelled)
+        case .objects: try ObjectReader(task: task).read(TaskLines(path: path, bytes: bytes), isLabelled: isLabelled)
+        case .questions: try QuestionReader(task: task).read(path: path, bytes: bytes, isLabelled: isLabelled)
         }
     }
 }

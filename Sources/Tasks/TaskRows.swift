@@ -2,11 +2,17 @@ internal import Sweeps
 
 /// What a reader makes of one file.
 struct TaskRows {
-    /// A row's text, with its label where the file has labels.
+    /// What is read, with its label where the file has labels.
     struct Row: Hashable {
-        var text: TextPair
+        var reading: Reading
         var label: Label?
-        var group = 0
+        var group: Int
+
+        init(_ reading: Reading, label: Label? = nil, group: Int = 0) {
+            self.reading = reading
+            self.label = label
+            self.group = group
+        }
     }
 
     var rows: [Row] = []
@@ -27,6 +33,7 @@ extension Labels {
         case .score:
             if let score = Float(text), score.isFinite { return .score(score) }
             throw TaskFileError(path, line: line, "\(shown) is no number")
+        case .candidate, .span: preconditionFailure("answers are no labels of a table's rows")
         }
     }
 }

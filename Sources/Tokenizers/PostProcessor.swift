@@ -48,7 +48,7 @@ struct PostProcessor: Hashable, Sendable {
 
     func encoding(_ first: [Int32], _ second: [Int32]?, maximumLength: Int) -> Encoding {
         let pieces = second == nil ? self.single : self.pair
-        let available = max(0, maximumLength - Self.specialCount(pieces))
+        let available = max(0, maximumLength - Self.specialCount(pieces[...]))
         let (firstCount, secondCount) = Self.truncated(first.count, second?.count ?? 0, to: available)
         var ids: [Int32] = []
         var typeIDs: [Int32] = []
@@ -68,7 +68,7 @@ struct PostProcessor: Hashable, Sendable {
         return Encoding(ids: ids, typeIDs: typeIDs)
     }
 
-    static func specialCount(_ pieces: [Piece]) -> Int {
+    static func specialCount(_ pieces: ArraySlice<Piece>) -> Int {
         pieces.reduce(0) { count, piece in
             guard case .special(let ids, _) = piece else { return count }
             return count + ids.count

@@ -28,6 +28,12 @@ public protocol Tokenizer: Sendable {
     /// The same of texts whose ids, without special tokens, are known.
     func encode(ids first: [Int32], _ second: [Int32]?, maximumLength: Int) -> Encoding
 
+    /// How many tokens ``encode(ids:_:maximumLength:)`` sets around a pair.
+    var specialTokensOfPair: Int { get }
+
+    /// Where in a pair's tokens the second text begins, behind so many of the first.
+    func secondStart(firstCount: Int) -> Int
+
     /// The tokens of a text and where in it they stand, without special tokens around it.
     func tokens(_ text: String) -> Tokens
 }
@@ -54,6 +60,15 @@ extension PostProcessed {
 
     public func encode(ids first: [Int32], _ second: [Int32]?, maximumLength: Int) -> Encoding {
         self.postProcessor.encoding(first, second, maximumLength: maximumLength)
+    }
+
+    public var specialTokensOfPair: Int { PostProcessor.specialCount(self.postProcessor.pair[...]) }
+
+    public func secondStart(firstCount: Int) -> Int {
+        let before = self.postProcessor.pair.prefix { piece in
+            if case .second = piece { false } else { true }
+        }
+        return PostProcessor.specialCount(before) + firstCount
     }
 }
 

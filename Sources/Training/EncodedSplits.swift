@@ -11,7 +11,7 @@ public struct EncodedSplits: Sendable {
     public let test: [EncodedExample]
 
     /// - Throws: the errors of the task's files and the tokenizer, and ``TrainingFailure`` where they do not fit the
-    ///   backbone.
+    ///   backbone, or a split is empty.
     public init(
         task: TaskDescription,
         dataFolder: String,
@@ -26,6 +26,12 @@ public struct EncodedSplits: Sendable {
             trainingExamples: hyperparameters.trainingExamples,
             evaluationExamples: hyperparameters.evaluationExamples
         ).splits
+        guard !splits.train.isEmpty, !splits.validation.isEmpty, splits.test?.isEmpty != true else {
+            throw TrainingFailure(
+                kind: .badInput,
+                "\(dataFolder): too few rows for the protocol \(hyperparameters.splitProtocol.rawValue); use another"
+            )
+        }
         guard hyperparameters.maximumLength <= configuration.positions else {
             throw TrainingFailure(
                 kind: .badInput,
@@ -39,18 +45,13 @@ public struct EncodedSplits: Sendable {
                 "\(backboneFolder): the tokenizer has \(tokenizer.vocabularySize) tokens, config.json \(configuration.vocabulary)"
             )
         }
-        func encode(_ examples: [Example]) -> [EncodedExample] {
-            examples.map { example in
-                let encoding = tokenizer.encode(
-                    example.first,
-                    example.second,
-                    maximumLength: hyperparameters.maximumLength
-                )
-                return EncodedExample(encoding: encoding, label: example.label, group: example.group)
-            }
-        }
-        self.train = encode(splits.train)
-        self.validation = encode(splits.validation)
-        self.test = encode(splits.test ?? [])
+        let encoder = ExampleEncoder(
+            tokenizer: tokenizer,
+            maximumLength: hyperparameters.maximumLength,
+            windowOverlap: hyperparameters.windowOverlap
+        )
+        self.train = splits.train.flatMap { encoder.encodeForTraining($0) }
+        self.validation = splits.validation.map { encoder.encode($0) }
+        self.test = (splits.test ?? []).map { encoder.encode($0) }
     }
 }

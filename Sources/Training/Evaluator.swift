@@ -4,11 +4,12 @@ internal import Layers
 internal import Sweeps
 internal import Tasks
 internal import Tensors
+internal import Tokenizers
 
 /// Scores a model on examples: one pass gives the loss and every metric of the task.
 struct Evaluator {
     let task: TaskDescription
-    let classifier: Classifier
+    let network: HeadedEncoder
     let pass: Pass
 
     /// - Parameter isStopping: is asked between passes.
@@ -22,16 +23,9 @@ struct Evaluator {
         isStopping: () -> Bool
     ) -> Evaluation? {
         let start = DispatchTime.now()
-        var (loss, predictions) = (0.0, Predictions(capacity: examples.count))
-        for labelled in LabelledBatch.packing(examples) {
-            if isStopping() { return nil }
-            self.pass.arena.reset()
-            let (logits, _) = self.classifier.forward(labelled.batch, pass: self.pass)
-            loss += self.task.loss(logits, labelled, examples: 1, dLogits: nil)
-            predictions.append(logits, isClass: self.task.labels != .score)
-        }
+        guard let (loss, predictions) = self.predict(examples, isStopping: isStopping) else { return nil }
         let metrics = score(
-            predictions.values,
+            predictions,
             against: examples.map(\.label),
             groups: examples.map(\.group),
             for: self.task
@@ -41,39 +35,46 @@ struct Evaluator {
             split: split,
             step: step,
             epoch: epoch,
-            loss: loss / Double(examples.count),
+            loss: loss,
             metrics: metrics.filter { $0.value.isFinite },
             runtimeSeconds: seconds,
             samples: examples.count,
             steps: (examples.count + batchSize - 1) / batchSize
         )
     }
-}
 
-/// What a model says of each example: a class or a score.
-private struct Predictions {
-    private(set) var values: [Label] = []
-
-    init(capacity: Int) { self.values.reserveCapacity(capacity) }
-
-    mutating func append(_ logits: MatrixView, isClass: Bool) {
-        for row in 0..<logits.rows {
-            let outputs = logits[row]
-            // Of equal logits the first class wins, as NumPy's argmax has it.
-            let best = outputs.indices.reduce(0) { outputs[$1] > outputs[$0] ? $1 : $0 }
-            self.values.append(isClass ? .classIndex(best) : .score(outputs[0]))
+    /// The mean loss, and what the model says of each example.
+    private func predict(_ examples: [EncodedExample], isStopping: () -> Bool) -> (loss: Double, [Label])? {
+        let sequences = examples.flatMap(\.sequences)
+        var (loss, predictions) = (0.0, [Label]())
+        predictions.reserveCapacity(examples.count)
+        // Outputs of examples of which not all sequences have been read yet.
+        var outputs: [Float] = []
+        for cut in passCuts(sequences.map(\.ids.count)) {
+            if isStopping() { return nil }
+            self.pass.arena.reset()
+            var batch = PackedBatch()
+            for (place, sequence) in zip(cut, sequences[cut]) {
+                batch.append(tokenIDs: sequence.ids, typeIDs: sequence.typeIDs, place: place)
+            }
+            let (logits, _) = self.network.forward(batch, pass: self.pass)
+            for row in 0..<logits.rows { outputs += logits[row] }
+            var (complete, rows) = ([EncodedExample](), 0)
+            for example in examples[predictions.count...] {
+                let more = example.rows(self.task.labels)
+                guard (rows + more) * logits.columns <= outputs.count else { break }
+                complete.append(example)
+                rows += more
+            }
+            outputs.withUnsafeMutableBufferPointer { outputs in
+                guard let base = outputs.baseAddress else { return }
+                let view = MutableMatrixView(base, rows: rows, columns: logits.columns).view
+                loss += self.task.loss(view, of: complete, examples: 1, dLogits: nil)
+                predictions += self.task.predictions(view, of: complete)
+            }
+            outputs.removeFirst(rows * logits.columns)
         }
-    }
-}
-
-extension TaskDescription {
-    /// The sum of a batch's losses, with its gradient where asked for: cross-entropy of classes, squared error of scores.
-    ///
-    /// - Parameter examples: over how many the step's mean is taken.
-    func loss(_ logits: MatrixView, _ batch: LabelledBatch, examples: Int, dLogits: MutableMatrixView?) -> Double {
-        switch self.labels {
-        case .classes: Loss.crossEntropy(logits, labels: batch.classes, examples: examples, dLogits: dLogits)
-        case .score: Loss.squaredError(logits, labels: batch.scores, examples: examples, dPredictions: dLogits)
-        }
+        // A question's windows are examples of their own in training, and so they are here.
+        return (loss / Double(self.task.labels == .span ? sequences.count : examples.count), predictions)
     }
 }

@@ -11,14 +11,16 @@ public func estimatedMemoryBytes(
     _ configuration: EncoderConfiguration,
     method: String,
     settings: Settings,
-    outputs: Int
+    labels: Labels
 ) -> Int {
-    let declarations = declarations(configuration, method: method, settings: settings, outputs: outputs)
+    let declarations = declarations(configuration, method: method, settings: settings, labels: labels)
     let all = declarations.reduce(0) { $0 + $1.count }
     let trainable = declarations.filter(\.isTrainable).reduce(0) { $0 + $1.count }
     let resolved = ResolvedSettings(settings)
     let (length, batch) = (resolved.integer("maximumLength"), resolved.integer("batchSize"))
-    let tokens = min(length * batch, LabelledBatch.tokenBudget + length)
+    // Candidates are several sequences an example.
+    let step = labels == .candidate ? Int.max : length * batch
+    let tokens = min(step, 3 * defaultPassTokens / 2 + length)
     // Kept of each block: query, key, value, context, two sums, the normed one and the output; both inner matrices;
     // the attention's probabilities. One block's gradients and the pass's two buffers come on top.
     let kept = 8 * configuration.hidden + 2 * configuration.intermediate + configuration.heads * length
@@ -46,9 +48,9 @@ public func estimatedCheckpointBytes(
     _ configuration: EncoderConfiguration,
     method: String,
     settings: Settings,
-    outputs: Int
+    labels: Labels
 ) -> Int {
-    let trainable = declarations(configuration, method: method, settings: settings, outputs: outputs)
+    let trainable = declarations(configuration, method: method, settings: settings, labels: labels)
         .filter(\.isTrainable)
     // Value, two moments and best value; names and shapes; where the run stands.
     let header = 4 * trainable.count * 200 + (64 << 10)
@@ -60,11 +62,11 @@ private func declarations(
     _ configuration: EncoderConfiguration,
     method: String,
     settings: Settings,
-    outputs: Int
+    labels: Labels
 ) -> [ParameterDeclaration] {
     let method = fineTuningMethod(method, settings: settings)
     return configuration.declarations(trains: method.trains) + method.declarations(configuration)
-        + configuration.headDeclarations(outputs: outputs, poolerInFile: true, isTrainable: true)
+        + configuration.headDeclarations(labels.head) { _, _ in true }
 }
 
 /// Of the program itself, its libraries' buffers and the task's examples.

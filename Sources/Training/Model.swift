@@ -7,36 +7,34 @@ internal import Sweeps
 public struct Model {
     public let configuration: EncoderConfiguration
     public let store: ParameterStore
-    public let classifier: Classifier
+    public let network: HeadedEncoder
     /// Tensors of the backbone's file that fine-tuning does not use.
     public let skipped: [String]
-    /// Parameters of the head that the file lacks: they start from the seed.
+    /// Parameters of the head that the file lacks, or has in another shape: they start from the seed.
     public let initialised: [String]
 
     /// - Parameters:
     ///   - folder: the backbone's.
-    ///   - outputs: of the head.
+    ///   - head: what the task needs.
     ///   - dropout: instead of the backbone's own rates.
     /// - Throws: ``BackboneError`` for a folder that is not a supported backbone.
-    public init(folder: String, method: any FineTuningMethod, outputs: Int, dropout: Double?, seed: UInt64) throws {
+    public init(folder: String, method: any FineTuningMethod, head: Head, dropout: Double?, seed: UInt64) throws {
         var configuration = try EncoderConfiguration(folder: folder)
         if let dropout { configuration = configuration.replacingDropout(Float(dropout)) }
         let weights = try BackboneWeights(folder: folder)
         let encoder = configuration.declarations(trains: method.trains)
-        let head = configuration.headDeclarations(
-            outputs: outputs,
-            poolerInFile: weights.hasPooler(configuration),
-            isTrainable: true
-        )
-        self.skipped = try weights.check(against: encoder + head)
-        self.initialised = head.filter { $0.source != .backbone }.map(\.name)
+        let headParameters = configuration.headDeclarations(head, isInFile: weights.has)
+        self.skipped = try weights.check(against: encoder + headParameters)
+        self.initialised = headParameters.filter { $0.source != .backbone }.map(\.name)
         self.configuration = configuration
         let store = try ParameterStore(
-            encoder + method.declarations(configuration) + head,
+            encoder + method.declarations(configuration) + headParameters,
             backbone: weights,
             seed: seed
         )
         self.store = store
-        self.classifier = Classifier(configuration, store: store) { method.adapter(block: $0, layer: $1, store: store) }
+        self.network = HeadedEncoder(configuration, head: head, store: store) {
+            method.adapter(block: $0, layer: $1, store: store)
+        }
     }
 }

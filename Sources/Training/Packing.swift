@@ -1,60 +1,52 @@
 internal import Layers
-public import Tasks
-public import Tokenizers
+internal import Tokenizers
 
-/// An example as the encoder sees it.
-public struct EncodedExample: Sendable {
-    public let encoding: Encoding
-    public let label: Label
-    /// As ``Example/group``.
-    public let group: Int
+/// Examples whose gradients are computed together, and the passes that their sequences make: one, unless an example
+/// has more sequences than a pass takes.
+struct TrainingPart {
+    var examples: [EncodedExample]
+    var passes: [PackedBatch]
 
-    public init(encoding: Encoding, label: Label, group: Int = 0) {
-        self.encoding = encoding
-        self.label = label
-        self.group = group
+    /// A step's examples in parts of about one pass each: a step's activations then need no more memory than one
+    /// pass's, and stay near the processor. The cuts depend on the lengths alone.
+    static func parts(of examples: [EncodedExample], passTokens: Int) -> [TrainingPart] {
+        var place = 0
+        return passCuts(examples.map(\.tokens), passTokens: passTokens).map { cut in
+            let part = Array(examples[cut])
+            let sequences = part.flatMap(\.sequences)
+            let lengths = sequences.map(\.ids.count)
+            // What fits is not cut again.
+            let isLarge = sequences.count > part.count && lengths.reduce(0, +) > 3 * passTokens / 2
+            let passes = (isLarge ? passCuts(lengths, passTokens: passTokens) : [sequences.indices]).map { cut in
+                var batch = PackedBatch()
+                for sequence in sequences[cut] {
+                    batch.append(tokenIDs: sequence.ids, typeIDs: sequence.typeIDs, place: place)
+                    place += 1
+                }
+                return batch
+            }
+            return TrainingPart(examples: part, passes: passes)
+        }
     }
 }
 
-/// Some examples packed for one pass, with what they are to be.
-struct LabelledBatch {
-    var batch = PackedBatch()
-    var labels: [Label] = []
+/// About so many tokens make a pass.
+let defaultPassTokens = 2048
 
-    /// Cuts examples into passes of about ``tokenBudget`` tokens each: a step's activations then need no more memory
-    /// than one pass's, and stay near the processor. The cuts depend on the lengths alone.
-    static func packing(_ examples: [EncodedExample]) -> [LabelledBatch] {
-        let tokens = examples.reduce(0) { $0 + $1.encoding.ids.count }
-        let passes = max(1, (tokens + Self.tokenBudget - 1) / Self.tokenBudget)
-        let share = (tokens + passes - 1) / passes
-        var (result, current) = ([LabelledBatch](), LabelledBatch())
-        for (place, example) in examples.enumerated() {
-            let length = example.encoding.ids.count
-            // An example goes where more than half of it would lie.
-            if current.batch.tokens > 0, current.batch.tokens + length / 2 > share {
-                result.append(current)
-                current = LabelledBatch()
-            }
-            current.batch.append(tokenIDs: example.encoding.ids, typeIDs: example.encoding.typeIDs, place: place)
-            current.labels.append(example.label)
+/// Cuts things of these lengths, one after another, into runs of about `passTokens` tokens and alike in size.
+func passCuts(_ lengths: [Int], passTokens: Int = defaultPassTokens) -> [Range<Int>] {
+    let tokens = lengths.reduce(0, +)
+    let passes = max(1, (tokens + passTokens - 1) / passTokens)
+    let share = (tokens + passes - 1) / passes
+    var (cuts, start, sum) = ([Range<Int>](), 0, 0)
+    for (index, length) in lengths.enumerated() {
+        // A thing goes where more than half of it would lie.
+        if sum > 0, sum + length / 2 > share {
+            cuts.append(start..<index)
+            (start, sum) = (index, 0)
         }
-        if current.batch.tokens > 0 { result.append(current) }
-        return result
+        sum += length
     }
-
-    static let tokenBudget = 2048
-
-    var classes: [Int] {
-        self.labels.map { label in
-            guard case .classIndex(let index) = label else { preconditionFailure("\(label) is no class") }
-            return index
-        }
-    }
-
-    var scores: [Float] {
-        self.labels.map { label in
-            guard case .score(let score) = label else { preconditionFailure("\(label) is no score") }
-            return score
-        }
-    }
+    if start < lengths.count { cuts.append(start..<lengths.count) }
+    return cuts
 }

@@ -70,7 +70,7 @@ public final class TrainingRun {
         let model = try Model(
             folder: order.backboneFolder,
             method: fineTuningMethod(shard.method, settings: shard.settings),
-            outputs: task.labels.outputs,
+            head: task.labels.head,
             dropout: hyperparameters.dropout,
             seed: UInt64(shard.seed)
         )
@@ -171,7 +171,12 @@ public final class TrainingRun {
         let step = self.state.step
         if step % self.batches.stepsPerEpoch == 0 { (self.state.lossSum, self.state.lossExamples) = (0, 0) }
         let examples = self.batches.batch(after: step).map { self.examples.train[$0] }
-        let lossSum = self.accumulateGradients(examples, step: step)
+        let lossSum = GradientAccumulation(
+            task: self.task,
+            network: self.model.network,
+            team: self.team,
+            arena: self.arena
+        ).run(examples, dropout: Dropout(seed: UInt64(self.order.shard.seed), step: step))
         let loss = lossSum / Double(examples.count)
         let learningRate = self.schedule.learningRate(after: step)
         let norm = self.optimizer.update(self.model.store, step: step + 1, learningRate: learningRate, team: self.team)
@@ -198,24 +203,6 @@ public final class TrainingRun {
                 )
             )
         )
-    }
-
-    /// Adds up the gradients of the step's mean loss, pass by pass.
-    private func accumulateGradients(_ examples: [EncodedExample], step: Int) -> Double {
-        let pass = Pass(
-            team: self.team,
-            arena: self.arena,
-            dropout: Dropout(seed: UInt64(self.order.shard.seed), step: step)
-        )
-        var lossSum = 0.0
-        for labelled in LabelledBatch.packing(examples) {
-            self.arena.reset()
-            let (logits, saved) = self.model.classifier.forward(labelled.batch, pass: pass)
-            let dLogits = self.arena.matrix(rows: logits.rows, columns: logits.columns)
-            lossSum += self.task.loss(logits, labelled, examples: examples.count, dLogits: dLogits)
-            self.model.classifier.backward(dLogits.view, saved: saved, batch: labelled.batch, pass: pass)
-        }
-        return lossSum
     }
 
     // MARK: Evaluation
@@ -246,7 +233,7 @@ public final class TrainingRun {
     }
 
     private func evaluate(_ examples: [EncodedExample], split: String) -> Evaluation? {
-        Evaluator(task: self.task, classifier: self.model.classifier, pass: self.pass).evaluate(
+        Evaluator(task: self.task, network: self.model.network, pass: self.pass).evaluate(
             examples,
             split: split,
             step: self.state.step,

@@ -38,7 +38,8 @@ struct Inspect: ParsableCommand {
         print("\(task.title) (\(self.splitProtocol.rawValue)), printed: \(task.primary.rawValue)")
         let splits = [("train", data.splits.train), ("validation", data.splits.validation)]
         for (name, examples) in splits + (data.splits.test.map { [("test", $0)] } ?? []) {
-            let lengths = examples.map { self.tokens($0, tokenizer).count }
+            // Of candidates, the longest.
+            let lengths = examples.map { $0.reading.texts.map { self.tokens($0, tokenizer).count }.max() ?? 0 }
             print(
                 SplitSummary(name: name, examples: examples, lengths: lengths, task: task)
                     .lines(maximumLength: self.maximumLength).joined(separator: "\n")
@@ -46,14 +47,16 @@ struct Inspect: ParsableCommand {
         }
         for example in data.splits.train.prefix(3) {
             let label = example.label.text(of: task)
-            print("\n\(label): \([example.first, example.second].compactMap(\.self).joined(separator: " ‖ "))")
-            print(self.tokens(example, tokenizer).prefix(self.maximumLength).map(String.init).joined(separator: " "))
+            for text in example.reading.texts {
+                print("\n\(label): \([text.first, text.second].compactMap(\.self).joined(separator: " ‖ "))")
+                print(self.tokens(text, tokenizer).prefix(self.maximumLength).map(String.init).joined(separator: " "))
+            }
         }
     }
 
     /// All of them: no text of a task is longer.
-    private func tokens(_ example: Example, _ tokenizer: any Tokenizer) -> [Int32] {
-        tokenizer.encode(example.first, example.second, maximumLength: 1 << 24).ids
+    private func tokens(_ text: TextPair, _ tokenizer: any Tokenizer) -> [Int32] {
+        tokenizer.encode(text.first, text.second, maximumLength: 1 << 24).ids
     }
 }
 
@@ -81,7 +84,7 @@ struct SplitSummary {
         ]
     }
 
-    /// Each class's share, or the range of the scores.
+    /// Each class's share, the range of the scores, the mean number of candidates, the share without an answer.
     private var balance: String {
         switch self.task.labels {
         case .classes(let names):
@@ -93,6 +96,10 @@ struct SplitSummary {
             let scores = self.examples.compactMap { if case .score(let score) = $0.label { score } else { nil } }
             let mean = scores.reduce(0) { $0 + Double($1) } / Double(scores.count)
             return "scores \(scores.min() ?? 0) to \(scores.max() ?? 0), mean \((mean * 100).rounded() / 100)"
+        case .candidate:
+            let candidates = self.examples.reduce(0) { $0 + $1.reading.texts.count }
+            return "\((Double(candidates) / Double(self.examples.count) * 100).rounded() / 100) candidates each"
+        case .span: return "\(self.percent(self.examples.count { $0.label == .answers([]) })) without an answer"
         }
     }
 
@@ -107,7 +114,8 @@ extension Label {
         switch (self, task.labels) {
         case (.classIndex(let index), .classes(let names)): names[index]
         case (.score(let score), _): "\(score)"
-        case (.classIndex, .score): preconditionFailure("\(self) is no label of \(task.name)")
+        case (.answers(let answers), _): answers.isEmpty ? "no answer" : answers.map(\.text).joined(separator: " | ")
+        case (.classIndex, _): preconditionFailure("\(self) is no label of \(task.name)")
         }
     }
 }

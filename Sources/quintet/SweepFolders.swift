@@ -32,19 +32,20 @@ struct SweepFolders {
     /// The task's own folder, its files read once.
     func data(_ task: String) async throws -> StoredFolder {
         let description = try TaskDescription.named(task)
-        // Official archives unpack under the task's title.
+        // Official archives unpack under the task's title; several tasks may share them.
+        let published = description.folder.lowercased()
         let folder: String
         if let titled = self.cache.cachedFolder(for: description.folder, kind: .data) {
             folder = titled.path
-        } else if self.cache.cachedFolder(for: description.name, kind: .data) == nil,
-            !Catalogue.quintet.entries.contains(where: { $0.name == description.name })
+        } else if self.cache.cachedFolder(for: published, kind: .data) == nil,
+            !Catalogue.quintet.entries.contains(where: { $0.name == published })
         {
             throw SweepFoldersError(
                 "\(description.title) is not fetched by this program; put its official files into "
                     + self.cache.folder.appending(path: "data/\(description.folder)").path
             )
         } else {
-            folder = try await self.folder(description.name, kind: .data)
+            folder = try await self.folder(published, kind: .data)
         }
         let files = try TaskFiles(task: description, folder: folder)
         for split in [OfficialSplit.train, .dev] {

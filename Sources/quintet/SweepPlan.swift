@@ -27,10 +27,10 @@ extension SweepPlan {
         }
         let needs = try planned.map { planned in
             let (method, settings) = (planned.cell.method, planned.settings)
-            let outputs = try TaskDescription.named(planned.cell.task).labels.outputs
+            let labels = try TaskDescription.named(planned.cell.task).labels
             return Needs(
                 memoryBytes: max(
-                    estimatedMemoryBytes(configuration, method: method, settings: settings, outputs: outputs),
+                    estimatedMemoryBytes(configuration, method: method, settings: settings, labels: labels),
                     definition.needs.memoryBytes
                 ),
                 labels: definition.needs.labels,
@@ -39,7 +39,7 @@ extension SweepPlan {
                     configuration,
                     method: method,
                     settings: settings,
-                    outputs: outputs
+                    labels: labels
                 )
             )
         }

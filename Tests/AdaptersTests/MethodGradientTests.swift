@@ -9,7 +9,7 @@ import Testing
 /// A small random encoder of two blocks, with a method on it, in memory alone.
 struct SmallNetwork {
     let store: ParameterStore
-    let classifier: Classifier
+    let classifier: HeadedEncoder
     let batch: PackedBatch
     let labels = [0, 1, 1]
     let pass: Pass
@@ -52,14 +52,16 @@ struct SmallNetwork {
         )
         configuration = configuration.replacingDropout(dropout)
         let encoder = configuration.declarations(trains: method.trains)
-        let head = configuration.headDeclarations(outputs: 2, poolerInFile: true, isTrainable: true)
+        let head = configuration.headDeclarations(.sequence(outputs: 2)) { name, _ in name.hasPrefix("pooler") }
         self.store = try ParameterStore(
             encoder + method.declarations(configuration) + head,
             backbone: try BackboneWeights(file: try Self.backbone(encoder + head)),
             seed: 1
         )
         let store = self.store
-        self.classifier = Classifier(configuration, store: store) { method.adapter(block: $0, layer: $1, store: store) }
+        self.classifier = HeadedEncoder(configuration, head: .sequence(outputs: 2), store: store) {
+            method.adapter(block: $0, layer: $1, store: store)
+        }
         var batch = PackedBatch()
         for (place, length) in [5, 2, 7].enumerated() {
             // Not 0, the padding, which PyTorch never trains.

@@ -12,7 +12,7 @@ struct GoldenBackbone {
     let values: Safetensors
     let batch: PackedBatch
     let store: ParameterStore
-    let classifier: Classifier
+    let classifier: HeadedEncoder
 
     /// All parameters trainable, the head of two classes from the file.
     init(_ name: String) throws {
@@ -21,15 +21,11 @@ struct GoldenBackbone {
         self.values = try Safetensors(path: folder + "/values.safetensors")
         self.batch = try goldenBatch(self.values)
         let weights = try BackboneWeights(folder: folder)
-        let head = self.configuration.headDeclarations(outputs: 2, poolerInFile: true, isTrainable: true).map {
-            var declaration = $0
-            declaration.source = .backbone
-            return declaration
-        }
+        let head = self.configuration.headDeclarations(.sequence(outputs: 2)) { _, _ in true }
         let declarations = self.configuration.declarations { _ in true } + head
         _ = try weights.check(against: declarations)
         self.store = try ParameterStore(declarations, backbone: weights, seed: 0)
-        self.classifier = Classifier(self.configuration, store: self.store)
+        self.classifier = HeadedEncoder(self.configuration, head: .sequence(outputs: 2), store: self.store)
     }
 
     /// The gradient of a parameter under HF's name; zeros where the loss does not depend on it.

@@ -11,6 +11,9 @@ import Testing
             ("a worker was granted a shard in the turn of its ban, when the disk had room again", 4_003_934),
             ("a worker was granted what another had held that was banned in the same turn", 4_006_049),
             ("a checkpoint whose name was not on the disk yet was taken for stored, and gone with the power", 2119),
+            ("a commit that stood in the system's cache alone was built on", 5_000_147),
+            ("the log was copied into the store after a sync of it had failed", 6_001_927),
+            ("an accepted result's older best checkpoint was thrown away", 5_000_365),
         ] as [(String, UInt64)]
     )
     func `a bug of the past stays away`(bug: String, seed: UInt64) {

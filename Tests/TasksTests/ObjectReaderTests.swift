@@ -31,7 +31,7 @@ import Testing
         ("wsc", "Ann met  Eve, and *she* smiled.", "Ann", 1),
     ])
     func `gives the model its texts`(task: String, first: String, second: String, label: Int) throws {
-        let row = TaskRows.Row(text: TextPair(first: first, second: second), label: .classIndex(label))
+        let row = TaskRows.Row(.text(TextPair(first: first, second: second)), label: .classIndex(label))
         let line = try #require(Self.lines[task])
         #expect(try self.read(task, line + "\r\n").rows == [row])
     }
@@ -39,8 +39,8 @@ import Testing
     @Test func `MultiRC has an example an answer, by question`() throws {
         let line = try #require(Self.lines["multirc"])
         let rows = try self.read("multirc", "\(line)\n\(line)\n").rows
-        #expect(rows.map(\.text.second) == ["Q1? a", "Q1? b", "Q2? c", "Q1? a", "Q1? b", "Q2? c"])
-        #expect(rows.allSatisfy { $0.text.first == "T." })
+        #expect(rows.map(\.reading.second) == ["Q1? a", "Q1? b", "Q2? c", "Q1? a", "Q1? b", "Q2? c"])
+        #expect(rows.allSatisfy { $0.reading.first == "T." })
         #expect(rows.map(\.label) == [0, 1, 1, 0, 1, 1].map(Label.classIndex))
         #expect(rows.map(\.group) == [0, 0, 1, 2, 2, 3])
     }
@@ -52,7 +52,7 @@ import Testing
 
     @Test func `a test file has no labels`() throws {
         let rows = try self.read("cb", #"{"premise": "P.", "hypothesis": "H.", "idx": 0}"#, isLabelled: false).rows
-        #expect(rows == [TaskRows.Row(text: TextPair(first: "P.", second: "H."), label: nil)])
+        #expect(rows == [TaskRows.Row(.text(TextPair(first: "P.", second: "H.")))])
     }
 
     @Test(arguments: [

@@ -28,35 +28,14 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(60))) func `damaged candidates`() async throws {
-        let valid = [CandidateTaskTests.copa, CandidateTaskTests.record].map { Array($0.utf8) }
-        let report = try await Fuzzing("candidates").run(valid) { input, _ in
-            var verdict = Fuzzing.Verdict.refused
-            for task in CandidateTask.allCases {
-                do {
-                    let file = try TaskLines(path: "file", bytes: input)
-                    let examples = try task.examples(file, isLabelled: true)
-                    _ = task.score(examples.map { _ in 0 }, of: examples)
-                    verdict = .accepted
-                } catch is TaskFileError {
-                    continue
-                }
-            }
-            return verdict
-        }
+        let files = ["copa": CandidateReaderTests.copa, "record": CandidateReaderTests.record]
+        let report = try await Self.fuzz("candidates", files, .objects)
         #expect(report.accepted > 0 && report.refused > 0, "\(report)")
     }
 
     @Test(.timeLimit(.minutes(60))) func `damaged files of questions`() async throws {
-        let valid = [QuestionFileTests.first, QuestionFileTests.second].map { Array($0.utf8) }
-        let report = try await Fuzzing("files of questions").run(valid) { input, _ in
-            do {
-                let file = try QuestionFile(path: "file", bytes: input)
-                _ = answerScore(file.questions.map { ($0.question, $0.answers.map(\.text)) }, file.rules)
-                return .accepted
-            } catch is TaskFileError {
-                return .refused
-            }
-        }
+        let files = ["squad": QuestionReaderTests.first, "squad-2": QuestionReaderTests.second]
+        let report = try await Self.fuzz("files of questions", files, .questions)
         #expect(report.accepted > 0 && report.refused > 0, "\(report)")
     }
 
@@ -71,9 +50,10 @@ import Testing
             for task in tasks {
                 for isLabelled in [true, false] {
                     do {
-                        let file = try TaskLines(path: "file", bytes: input)
-                        let rows = try form.read(file, task, isLabelled: isLabelled).rows
+                        let rows = try form.read("file", input, task, isLabelled: isLabelled).rows
                         precondition(!rows.isEmpty && rows.allSatisfy { ($0.label != nil) == isLabelled })
+                        let labels = rows.compactMap(\.label)
+                        if isLabelled { _ = score(labels, against: labels, groups: rows.map(\.group), for: task) }
                         verdict = .accepted
                     } catch is TaskFileError {
                         continue

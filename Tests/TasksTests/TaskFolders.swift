@@ -19,6 +19,17 @@ func withFolder<Result>(_ files: [String: Data], _ body: (String) throws -> Resu
     return try body(root.path)
 }
 
+extension Reading {
+    /// Of the only text that is read.
+    var first: String { self.texts[0].first }
+    var second: String? { self.texts[0].second }
+}
+
+extension Example {
+    var first: String { self.reading.first }
+    var second: String? { self.reading.second }
+}
+
 /// The official files beside the checkout, where they are.
 let sharedData: String? = {
     let tests = URL(filePath: #filePath).resolvingSymlinksInPath().deletingLastPathComponent()
