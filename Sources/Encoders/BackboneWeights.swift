@@ -124,6 +124,21 @@ public struct BackboneWeights: Sendable {
     /// Whether the files have a parameter of this shape.
     public func has(_ name: String, shape: [Int]) -> Bool { self.places[name]?.tensor.shape == shape }
 
+    /// The head of this kind that the files have, with as many outputs as they say.
+    ///
+    /// - Throws: ``BackboneError`` where they have none.
+    public func head(like head: Head, _ configuration: EncoderConfiguration) throws -> Head {
+        let name = configuration.outputPath(head) + ".weight"
+        guard let shape = self.places[name]?.tensor.shape, let outputs = shape.first else {
+            throw BackboneError(
+                path: self.path,
+                "has no head for this task (\(name)); give the folder of a model that was fine-tuned on it"
+            )
+        }
+        if case .sequence = head { return .sequence(outputs: outputs) }
+        return head
+    }
+
     /// Where a file has a parameter; nil where its numbers must be converted or are not aligned: see ``copy(_:into:)``.
     func view(_ declaration: ParameterDeclaration) throws -> MatrixView? {
         let place = try self.place(declaration)

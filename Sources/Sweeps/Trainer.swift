@@ -13,6 +13,8 @@ public struct TrainerOrder: Hashable, Codable, Sendable {
     public var checkpointSeconds: Double
     /// A checkpoint (container file) to go on from; it holds all that the run needs.
     public var resume: String?
+    /// A folder where the tokens of examples are kept for other shards, if any.
+    public var tokensFolder: String?
 
     public init(
         shard: Shard,
@@ -20,7 +22,8 @@ public struct TrainerOrder: Hashable, Codable, Sendable {
         dataFolder: String,
         threads: Int,
         checkpointSeconds: Double,
-        resume: String? = nil
+        resume: String? = nil,
+        tokensFolder: String? = nil
     ) {
         self.shard = shard
         self.backboneFolder = backboneFolder
@@ -28,6 +31,7 @@ public struct TrainerOrder: Hashable, Codable, Sendable {
         self.threads = threads
         self.checkpointSeconds = checkpointSeconds
         self.resume = resume
+        self.tokensFolder = tokensFolder
     }
 }
 

@@ -4,6 +4,12 @@ public struct Tokens: Hashable, Sendable {
     public var ids: [Int32]
     /// For each id, the Unicode scalars of the text that it stands for, counted from the text's beginning.
     public var offsets: [Range<Int>]
+
+    public init(ids: [Int32], offsets: [Range<Int>]) {
+        precondition(ids.count == offsets.count, "\(ids.count) ids and \(offsets.count) places")
+        self.ids = ids
+        self.offsets = offsets
+    }
 }
 
 /// Ids with the bytes of the text that they stand for.

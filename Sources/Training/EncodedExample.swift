@@ -1,12 +1,12 @@
 internal import Layers
 internal import Sweeps
 internal import Tasks
-public import Tokenizers
+internal import Tokenizers
 
 /// An example as the encoder sees it.
-public struct EncodedExample: Sendable {
+struct EncodedExample: Sendable {
     /// One; of a choice one for each candidate; of a question to be scored one for each window of its context.
-    public let sequences: [Encoding]
+    let sequences: [Encoding]
     /// What training aims at.
     let target: Target
     /// What the example is.
@@ -41,7 +41,7 @@ public struct EncodedExample: Sendable {
 
 /// Turns a task's examples into token ids.
 struct ExampleEncoder {
-    let tokenizer: any Tokenizer
+    let source: TokenSource
     let maximumLength: Int
     /// Tokens that a context's windows share, where there is room for as many.
     let windowOverlap: Int
@@ -90,7 +90,7 @@ struct ExampleEncoder {
     }
 
     private func encode(_ text: TextPair) -> Encoding {
-        self.tokenizer.encode(text.first, text.second, maximumLength: self.maximumLength)
+        self.source.encode(text, maximumLength: self.maximumLength)
     }
 
     /// What candidates have in common is tokenised once.
@@ -98,11 +98,11 @@ struct ExampleEncoder {
         var known: [String: [Int32]] = [:]
         return candidates.map { candidate in
             guard let second = candidate.text.second else { return self.encode(candidate.text) }
-            let first = known[candidate.text.first] ?? self.tokenizer.tokens(candidate.text.first).ids
+            let first = known[candidate.text.first] ?? self.source.tokens(candidate.text.first).ids
             known[candidate.text.first] = first
-            return self.tokenizer.encode(
+            return self.source.tokenizer.encode(
                 ids: first,
-                self.tokenizer.tokens(second).ids,
+                self.source.tokens(second).ids,
                 maximumLength: self.maximumLength
             )
         }
@@ -115,11 +115,11 @@ struct ExampleEncoder {
         _ context: String,
         _ answer: Range<Int>?
     ) -> ([Encoding], EncodedExample.Target, EncodedExample.Subject) {
-        let room = max(0, self.maximumLength - self.tokenizer.specialTokensOfPair)
+        let room = max(0, self.maximumLength - self.source.tokenizer.specialTokensOfPair)
         let trimmed = String(question.drop(while: \.isWhitespace))
-        let first = Array(self.tokenizer.tokens(trimmed).ids.prefix(room / 2))
-        let tokens = self.tokenizer.tokens(context)
-        let start = self.tokenizer.secondStart(firstCount: first.count)
+        let first = Array(self.source.tokens(trimmed).ids.prefix(room / 2))
+        let tokens = self.source.tokens(context)
+        let start = self.source.tokenizer.secondStart(firstCount: first.count)
         let windowRoom = max(1, room - first.count)
         let windows = spanWindows(
             tokens: tokens.ids.count,
@@ -127,7 +127,7 @@ struct ExampleEncoder {
             overlap: min(self.windowOverlap, windowRoom - 1)
         )
         let sequences = windows.map { window in
-            self.tokenizer.encode(ids: first, Array(tokens.ids[window]), maximumLength: .max)
+            self.source.tokenizer.encode(ids: first, Array(tokens.ids[window]), maximumLength: .max)
         }
         let spans = windows.map { window -> ClosedRange<Int> in
             let span = answer.flatMap { answerTokens($0, offsets: tokens.offsets, window: window) }

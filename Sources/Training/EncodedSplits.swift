@@ -1,23 +1,24 @@
-public import Encoders
-public import Sweeps
+internal import Encoders
+internal import Sweeps
 internal import Tasks
 internal import Tokenizers
 
 /// A task's examples as token ids: read, split and cut down as the shard says, and tokenised once.
-public struct EncodedSplits: Sendable {
-    public let train: [EncodedExample]
-    public let validation: [EncodedExample]
+struct EncodedSplits: Sendable {
+    let train: [EncodedExample]
+    let validation: [EncodedExample]
     /// Empty where the protocol has no test split.
-    public let test: [EncodedExample]
+    let test: [EncodedExample]
 
     /// - Throws: the errors of the task's files and the tokenizer, and ``TrainingFailure`` where they do not fit the
     ///   backbone, or a split is empty.
-    public init(
+    init(
         task: TaskDescription,
         dataFolder: String,
         backboneFolder: String,
         configuration: EncoderConfiguration,
-        hyperparameters: Hyperparameters
+        hyperparameters: Hyperparameters,
+        cache: TokenCache? = nil
     ) throws {
         let splits = try TaskData(
             task: task,
@@ -45,13 +46,15 @@ public struct EncodedSplits: Sendable {
                 "\(backboneFolder): the tokenizer has \(tokenizer.vocabularySize) tokens, config.json \(configuration.vocabulary)"
             )
         }
+        let source = TokenSource(tokenizer, cache)
         let encoder = ExampleEncoder(
-            tokenizer: tokenizer,
+            source: source,
             maximumLength: hyperparameters.maximumLength,
             windowOverlap: hyperparameters.windowOverlap
         )
         self.train = splits.train.flatMap { encoder.encodeForTraining($0) }
         self.validation = splits.validation.map { encoder.encode($0) }
         self.test = (splits.test ?? []).map { encoder.encode($0) }
+        source.save()
     }
 }

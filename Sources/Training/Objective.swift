@@ -1,6 +1,6 @@
-internal import Encoders
+public import Encoders
 internal import Layers
-internal import Sweeps
+public import Sweeps
 internal import Tasks
 internal import Tensors
 internal import Tokenizers
@@ -9,7 +9,7 @@ internal import Tokenizers
 
 extension Labels {
     /// The head of a task with such labels.
-    var head: Head {
+    public var head: Head {
         switch self {
         case .classes(let names): .sequence(outputs: names.count)
         case .score: .sequence(outputs: 1)

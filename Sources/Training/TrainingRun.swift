@@ -79,7 +79,8 @@ public final class TrainingRun {
             dataFolder: order.dataFolder,
             backboneFolder: order.backboneFolder,
             configuration: model.configuration,
-            hyperparameters: hyperparameters
+            hyperparameters: hyperparameters,
+            cache: TokenCache(order, hyperparameters)
         )
         if let initial { try model.store.load(folder: initial) }
         let attempt = try AttemptFolder(folder)

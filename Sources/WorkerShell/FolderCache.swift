@@ -9,6 +9,7 @@ internal import Wire
 ///     folders/.DIGEST            one that is being fetched
 ///     folders/.lock-DIGEST       held while it is
 ///     folders/.blobs-DIGEST      its files, as far as they have come
+///     tokens/                    what tokenizers made of the data
 public struct FolderCache: Hashable, Sendable {
     public let path: String
 
@@ -19,6 +20,9 @@ public struct FolderCache: Hashable, Sendable {
     private var folders: String { "\(self.path)/folders" }
 
     func folder(_ digest: Digest) -> String { "\(self.folders)/\(digest)" }
+
+    /// Where trainers keep tokens for one another.
+    var tokensFolder: String { "\(self.path)/tokens" }
 
     /// Makes a folder that lies elsewhere on this machine known under its digest.
     ///

@@ -80,7 +80,8 @@ final class Preparations: Sendable {
             dataFolder: try await self.folder(shard.data),
             threads: self.options.threads,
             checkpointSeconds: grant.checkpointSeconds,
-            resume: try await self.checkpoint(grant.last, in: folder)
+            resume: try await self.checkpoint(grant.last, in: folder),
+            tokensFolder: self.options.cache.tokensFolder
         )
     }
 

@@ -6,6 +6,7 @@ import Sweeps
 import Tasks
 import Tensors
 import Tokenizers
+import Training
 
 /// `quintet encode`: token ids and hidden states of a split, for comparing with other implementations.
 struct Encode: ParsableCommand {
@@ -34,7 +35,15 @@ struct Encode: ParsableCommand {
     @Option(name: .customLong("set"), help: ArgumentHelp("maximumLength=N; 128 by default.", valueName: "key=value"))
     var settings: [String] = []
 
-    @Option(help: "The file: input_ids [tokens], offsets [examples + 1], hidden [tokens, hidden] of the last layer.")
+    @Flag(
+        help: """
+            Also logits [sequences, outputs], of squad [tokens, 2], by the head in the backbone's own files; \
+            a choice has a sequence for each candidate.
+            """
+    )
+    var logits = false
+
+    @Option(help: "The file: input_ids [tokens], offsets [sequences + 1], hidden [tokens, hidden] of the last layer.")
     var output: String
 
     /// Tokens of one pass.
@@ -52,8 +61,8 @@ struct Encode: ParsableCommand {
         guard let split = OfficialSplit(rawValue: self.split) else {
             throw UnknownName(kind: "split", name: self.split, known: OfficialSplit.allCases.map(\.rawValue))
         }
-        let files = try TaskFiles(task: try TaskDescription.named(self.task), folder: self.data)
-        let texts = try files.texts(split).prefix(self.limit ?? .max)
+        let task = try TaskDescription.named(self.task)
+        let texts = try TaskFiles(task: task, folder: self.data).texts(split).prefix(self.limit ?? .max)
         let tokenizer = try loadTokenizer(folder: self.backbone)
         let configuration = try EncoderConfiguration(folder: self.backbone)
         guard maximumLength <= configuration.positions else {
@@ -64,9 +73,10 @@ struct Encode: ParsableCommand {
         guard BLAS.useOneThread() else {
             throw ValidationError("OpenBLAS does not keep to one thread; set OPENBLAS_NUM_THREADS=1.")
         }
-        let (declarations, weights) = (
-            configuration.declarations { _ in false }, try BackboneWeights(folder: self.backbone)
-        )
+        let weights = try BackboneWeights(folder: self.backbone)
+        let head = self.logits ? try weights.head(like: task.labels.head, configuration) : nil
+        var declarations = configuration.declarations { _ in false }
+        if let head { declarations += configuration.headDeclarations(head, isTrainable: false) { _, _ in true } }
         let skipped = try weights.check(against: declarations)
         if !skipped.isEmpty {
             let line = "not used of the backbone's file: \(skipped.joined(separator: ", "))\n"
@@ -74,8 +84,9 @@ struct Encode: ParsableCommand {
         }
         let store = try ParameterStore(declarations, backbone: weights, seed: 0)
         let encodings = texts.map { tokenizer.encode($0.first, $0.second, maximumLength: maximumLength) }
-        let bytes = try self.encode(encodings, BERTEncoder(configuration, store: store))
-        try Data(bytes).write(to: URL(filePath: self.output), options: .atomic)
+        let encoder = BERTEncoder(configuration, store: store)
+        let network = head.map { HeadedEncoder(configuration, head: $0, store: store) }
+        try Data(try self.encode(encodings, encoder, network)).write(to: URL(filePath: self.output), options: .atomic)
     }
 
     private func maximumLength() throws -> Int {
@@ -90,18 +101,22 @@ struct Encode: ParsableCommand {
         return value
     }
 
-    private func encode(_ encodings: [Encoding], _ encoder: BERTEncoder) throws -> [UInt8] {
-        let tokens = encodings.reduce(0) { $0 + $1.ids.count }
-        let hidden = Matrix(rows: tokens, columns: encoder.configuration.hidden)
+    private func encode(
+        _ encodings: [Encoding],
+        _ encoder: BERTEncoder,
+        _ network: HeadedEncoder?
+    ) throws -> [UInt8] {
         let team = Team(threads: self.threads ?? ProcessInfo.processInfo.activeProcessorCount)
         let arena = Arena()
-        var (ids, offsets, done, batch) = ([Int32](), [Int32(0)], 0, PackedBatch())
+        let pass = Pass(team: team, arena: arena)
+        var (ids, offsets, batch) = ([Int32](), [Int32(0)], PackedBatch())
+        var (hidden, logits) = ([Float](), [Float]())
         func flush() {
             guard batch.tokens > 0 else { return }
             arena.reset()
-            let (states, _) = encoder.forward(batch, output: .everyToken, pass: Pass(team: team, arena: arena))
-            hidden.mutableView.rows(done..<done + batch.tokens).copy(states)
-            done += batch.tokens
+            hidden += encoder.forward(batch, output: .everyToken, pass: pass).hidden.values
+            arena.reset()
+            if let network { logits += network.forward(batch, pass: pass).logits.values }
             batch = PackedBatch()
         }
         for encoding in encodings {
@@ -112,13 +127,13 @@ struct Encode: ParsableCommand {
         }
         flush()
         var writer = SafetensorsWriter()
-        ids.withUnsafeBufferPointer { writer.add("input_ids", shape: [tokens], $0) }
+        func add(_ name: String, _ values: [Float], columns: Int) {
+            values.withUnsafeBufferPointer { writer.add(name, shape: [values.count / columns, columns], $0) }
+        }
+        ids.withUnsafeBufferPointer { writer.add("input_ids", shape: [ids.count], $0) }
         offsets.withUnsafeBufferPointer { writer.add("offsets", shape: [offsets.count], $0) }
-        writer.add(
-            "hidden",
-            shape: [tokens, hidden.columns],
-            UnsafeBufferPointer(start: hidden.view.base, count: tokens * hidden.columns)
-        )
+        add("hidden", hidden, columns: encoder.configuration.hidden)
+        if let network { add("logits", logits, columns: network.head.outputs) }
         return try writer.bytes()
     }
 }

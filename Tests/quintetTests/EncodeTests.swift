@@ -54,4 +54,41 @@ import Testing
         }
         #expect(largest < 1e-5)
     }
+
+    /// Goal: logits come of the head that the backbone's own files have, in the shape of the task's head.
+    @Test func `logits are those of the files' own head`() throws {
+        let folder = FileManager.default.temporaryDirectory.path + "/quintet-logits-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let tests = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        let golden = tests.appending(path: "EncodersTests/Golden/heads-bert").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        for name in ["config.json", "model.safetensors"] {
+            try FileManager.default.copyItem(atPath: "\(golden)/\(name)", toPath: "\(folder)/\(name)")
+        }
+        let words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "it", "fell", "broke", "flew"]
+        let files = [
+            "vocab.txt": words.joined(separator: "\n"),
+            "train.jsonl":
+                #"{"premise": "It fell", "choice1": "it broke", "choice2": "flew", "question": "cause", "label": 0}"#,
+            "train-v1.1.json":
+                #"{"data": [{"paragraphs": [{"context": "it fell", "qas": [{"id": "1", "question": "it", "#
+                + #""answers": [{"text": "fell", "answer_start": 3}]}]}]}]}"#,
+        ]
+        for (name, text) in files { try Data(text.utf8).write(to: URL(filePath: "\(folder)/\(name)")) }
+        func logits(_ task: String) throws -> [Int]? {
+            let places = [
+                "--backbone", folder, "--data", folder, "--output", folder + "/out", "--set", "maximumLength=40",
+            ]
+            try Encode.parse(places + ["--task", task, "--split", "train", "--logits"]).run()
+            return try Safetensors(path: folder + "/out").tensors["logits"]?.shape
+        }
+        #expect(try logits("copa") == [2, 1])
+        #expect(try logits("squad") == [6, 2])
+        var configuration = try String(contentsOfFile: folder + "/config.json", encoding: .utf8)
+        configuration.replace("\"bert\"", with: "\"roberta\"")
+        try Data(configuration.utf8).write(to: URL(filePath: folder + "/config.json"))
+        try Data("sentence\tlabel\nit fell\t1\n".utf8).write(to: URL(filePath: folder + "/train.tsv"))
+        let error = #expect(throws: BackboneError.self) { try logits("sst-2") }
+        #expect(error?.message.contains("has no head for this task (classifier.out_proj.weight)") == true)
+    }
 }
