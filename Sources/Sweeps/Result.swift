@@ -2,7 +2,7 @@ public import Digests
 
 /// One pass over one split: the loss and every metric of the task, with what it cost.
 public struct Evaluation: Hashable, Codable, Sendable {
-    /// `train`, `validation` or `test`.
+    /// `train` (a sample of it), `validation` or `test`.
     public var split: String
     public var step: Int
     /// Epochs done when it was made.
@@ -14,6 +14,22 @@ public struct Evaluation: Hashable, Codable, Sendable {
     public var samples: Int
     public var samplesPerSecond: Double
     public var stepsPerSecond: Double
+    /// Absent where it was not measured.
+    public var memory: Memory?
+
+    /// What the process had resident.
+    public struct Memory: Hashable, Codable, Sendable {
+        public var beforeBytes: Int
+        public var afterBytes: Int
+        /// The most since the process began.
+        public var peakBytes: Int
+
+        public init(beforeBytes: Int, afterBytes: Int, peakBytes: Int) {
+            self.beforeBytes = beforeBytes
+            self.afterBytes = afterBytes
+            self.peakBytes = peakBytes
+        }
+    }
 
     public init(
         split: String,
@@ -23,7 +39,8 @@ public struct Evaluation: Hashable, Codable, Sendable {
         metrics: [MetricName: Double],
         runtimeSeconds: Double,
         samples: Int,
-        steps: Int
+        steps: Int,
+        memory: Memory? = nil
     ) {
         self.split = split
         self.step = step
@@ -34,6 +51,7 @@ public struct Evaluation: Hashable, Codable, Sendable {
         self.samples = samples
         self.samplesPerSecond = Double(samples) / max(runtimeSeconds, 1e-9)
         self.stepsPerSecond = Double(steps) / max(runtimeSeconds, 1e-9)
+        self.memory = memory
     }
 }
 

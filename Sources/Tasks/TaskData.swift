@@ -18,6 +18,9 @@ public struct Splits: Hashable, Sendable {
 public struct TaskData: Sendable {
     public let task: TaskDescription
     public let splits: Splits
+    /// Those of ``Splits/train`` that trained parameters are scored on: 1,000 of them, or `evaluationExamples` where
+    /// these are fewer, chosen like `trainingExamples`.
+    public let trainingSample: [Example]
 
     /// Reads the official files and splits them.
     ///
@@ -78,6 +81,8 @@ public struct TaskData: Sendable {
         splits.validation = limited(splits.validation)
         splits.test = splits.test.map(limited)
         self.splits = splits
+        let count = min(Self.trainingSampleCount, evaluationExamples ?? .max)
+        self.trainingSample = Self.first(count, of: splits.train, task)
     }
 
     private static let splitSeed: UInt32 = 42
@@ -86,6 +91,7 @@ public struct TaskData: Sendable {
     private static let largeTasks: Set = ["qqp", "qnli", "sst-2", "record", "squad", "squad-2"]
     private static let largeValidationCount = 1000
     private static let statedLargeCount = 10_000
+    private static let trainingSampleCount = 1000
 
     private static func takingValidation(of train: [Example], test: [Example]) -> Splits {
         let permuted = torchPermutation(count: train.count, seed: self.splitSeed).map { train[$0] }

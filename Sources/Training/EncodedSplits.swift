@@ -9,6 +9,8 @@ struct EncodedSplits: Sendable {
     let validation: [EncodedExample]
     /// Empty where the protocol has no test split.
     let test: [EncodedExample]
+    /// As ``TaskData/trainingSample``.
+    let trainingSample: [EncodedExample]
 
     /// - Throws: the errors of the task's files and the tokenizer, and ``TrainingFailure`` where they do not fit the
     ///   backbone, or a split is empty.
@@ -20,13 +22,14 @@ struct EncodedSplits: Sendable {
         hyperparameters: Hyperparameters,
         cache: TokenCache? = nil
     ) throws {
-        let splits = try TaskData(
+        let data = try TaskData(
             task: task,
             folder: dataFolder,
             protocol: hyperparameters.splitProtocol,
             trainingExamples: hyperparameters.trainingExamples,
             evaluationExamples: hyperparameters.evaluationExamples
-        ).splits
+        )
+        let splits = data.splits
         guard !splits.train.isEmpty, !splits.validation.isEmpty, splits.test?.isEmpty != true else {
             throw TrainingFailure(
                 kind: .badInput,
@@ -55,6 +58,7 @@ struct EncodedSplits: Sendable {
         self.train = splits.train.flatMap { encoder.encodeForTraining($0) }
         self.validation = splits.validation.map { encoder.encode($0) }
         self.test = (splits.test ?? []).map { encoder.encode($0) }
+        self.trainingSample = data.trainingSample.map { encoder.encode($0) }
         source.save()
     }
 }

@@ -22,6 +22,7 @@ struct Evaluator {
         batchSize: Int,
         isStopping: () -> Bool
     ) -> Evaluation? {
+        let residentBytes = ProcessMemory.residentBytes
         let start = DispatchTime.now()
         guard let (loss, predictions) = self.predict(examples, isStopping: isStopping) else { return nil }
         let metrics = score(
@@ -39,7 +40,12 @@ struct Evaluator {
             metrics: metrics.filter { $0.value.isFinite },
             runtimeSeconds: seconds,
             samples: examples.count,
-            steps: (examples.count + batchSize - 1) / batchSize
+            steps: (examples.count + batchSize - 1) / batchSize,
+            memory: .init(
+                beforeBytes: residentBytes,
+                afterBytes: ProcessMemory.residentBytes,
+                peakBytes: ProcessMemory.peakBytes
+            )
         )
     }
 

@@ -244,7 +244,8 @@ public final class TrainingRun {
         )
     }
 
-    /// Puts the parameters to be scored in place, scores the test split where there is one, once, and writes them.
+    /// Puts the parameters to be scored in place, scores them on the training sample and on the test split where there
+    /// is one, once each, and writes them.
     ///
     /// - Returns: `nil` when it was stopped.
     private func score() throws -> ShardResult? {
@@ -254,16 +255,17 @@ public final class TrainingRun {
         if self.state.bestStep != nil { self.model.store.values.mutableView.copy(self.best.view) }
         var evaluations = self.state.evaluations
         var scored = evaluations.last { $0.step == scoredStep && $0.split == "validation" }
-        if !self.examples.test.isEmpty {
-            guard var test = self.evaluate(self.examples.test, split: "test") else {
+        let splits = [("train", self.examples.trainingSample), ("test", self.examples.test)]
+        for (split, examples) in splits where !examples.isEmpty {
+            guard var evaluation = self.evaluate(examples, split: split) else {
                 // A checkpoint to go on from holds the last parameters.
                 self.model.store.values.mutableView.copy(last.view)
                 return nil
             }
-            (test.step, test.epoch) = (scoredStep, Double(scoredStep) / Double(self.batches.stepsPerEpoch))
-            evaluations.append(test)
-            try self.emit(.evaluated(test))
-            scored = test
+            (evaluation.step, evaluation.epoch) = (scoredStep, Double(scoredStep) / Double(self.batches.stepsPerEpoch))
+            evaluations.append(evaluation)
+            try self.emit(.evaluated(evaluation))
+            if split == "test" { scored = evaluation }
         }
         guard let scored else { preconditionFailure("step \(scoredStep) was not evaluated") }
         let raw = try CheckpointFile.writeParameters(self.model.store, key: self.key, step: scoredStep)

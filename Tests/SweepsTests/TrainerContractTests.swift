@@ -12,7 +12,8 @@ import Testing
         metrics: [.accuracy: 0.75, .f1: 0.5],
         runtimeSeconds: 2,
         samples: 100,
-        steps: 4
+        steps: 4,
+        memory: .init(beforeBytes: 1 << 20, afterBytes: 2 << 20, peakBytes: 3 << 20)
     )
 
     private static let result = ShardResult(
@@ -95,6 +96,25 @@ import Testing
         let object = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
         let scored = try #require(object["scored"] as? [String: Any])
         #expect(scored["metrics"] as? [String: Double] == ["accuracy": 0.75, "f1": 0.5])
+    }
+
+    @Test func `an evaluation of an older program has no memory`() throws {
+        let line = #"""
+            {"epoch":3,"loss":0.5,"metrics":{"accuracy":0.75},"runtimeSeconds":2,"samples":100,"samplesPerSecond":50,\#
+            "split":"validation","step":12,"stepsPerSecond":2}
+            """#
+        let evaluation = try JSONDecoder().decode(Evaluation.self, from: Data(line.utf8))
+        #expect(evaluation.memory == nil && evaluation.samples == 100)
+    }
+
+    /// Goal: two runs of one shard may take different time and memory.
+    @Test func `memory is no difference`() {
+        var other = Self.result
+        other.evaluations[0].memory = nil
+        other.scored.memory?.peakBytes = 7
+        #expect(Self.result.difference(from: other) == nil)
+        other.evaluations[0].loss = 0.5
+        #expect(Self.result.difference(from: other) == "loss at step 12: 0.25 and 0.5")
     }
 
     @Test func `an order goes through JSON unchanged`() throws {

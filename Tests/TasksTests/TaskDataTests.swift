@@ -132,6 +132,25 @@ import Testing
         #expect(splits.test?.count == 4)
     }
 
+    @Test func `the training sample is 1,000 of train, or as many as are evaluated`() throws {
+        func sample(_ task: String, _ train: [Example], evaluation: Int? = nil) throws -> [Example] {
+            TaskData(
+                task: try TaskDescription.named(task),
+                train: train,
+                dev: [],
+                protocol: .fullDev,
+                trainingExamples: nil,
+                evaluationExamples: evaluation
+            ).trainingSample
+        }
+        #expect(try sample("rte", self.rows("t", 1000)) == self.rows("t", 1000))
+        #expect(try sample("rte", self.rows("t", 1001)).count == 1000)
+        #expect(try sample("rte", self.rows("t", 277), evaluation: 3).map(\.first) == ["t207", "t84", "t253"])
+        #expect(try sample("offline", self.rows("t", 9), evaluation: 2) == self.rows("t", 2))
+        let answers = (0..<554).map { Example(first: "\($0)", label: .classIndex(0), group: $0 / 2) }
+        #expect(try sample("multirc", answers, evaluation: 2).map(\.group) == [207, 207, 84, 84])
+    }
+
     @Test(
         .enabled(if: sharedData != nil, "needs ../shared/data/glue"),
         arguments: [

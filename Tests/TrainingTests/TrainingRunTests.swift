@@ -141,7 +141,7 @@ struct TestFailure: Error {
         #expect(other.parametersDigest != result.parametersDigest)
     }
 
-    @Test func `events tell the whole story, and the test split is scored once`() throws {
+    @Test func `events tell the whole story, and what is scored at the end is scored once`() throws {
         let shard = try SmallShard()
         let (result, events) = try shard.train(shard.order(method: "lora"), name: "run")
         guard case .started(let started) = events.first else { throw TestFailure("the first event is \(events[0])") }
@@ -153,11 +153,48 @@ struct TestFailure: Error {
         let splits = events.compactMap { event in
             if case .evaluated(let evaluation) = event { evaluation.split } else { nil }
         }
-        #expect(splits == ["validation", "validation", "test"])
+        #expect(splits == ["validation", "validation", "train", "test"])
+        #expect(result.evaluations.map(\.samples) == [40, 40, 40, 40])
+        #expect(result.evaluations.suffix(2).allSatisfy { $0.step == result.scoredStep })
         #expect(result.evaluations.map(\.split) == splits)
         #expect(events.last == .finished(result))
         #expect(result.scored.split == "test")
+        for evaluation in result.evaluations {
+            let memory = try #require(evaluation.memory)
+            #expect(memory.beforeBytes > 0 && memory.afterBytes > 0)
+            #expect(memory.peakBytes >= 1 << 20)
+        }
         #expect(result.headParameters == 32 * 32 + 32 + 2 * 32 + 2)
+    }
+
+    /// Goal: a stop while the scored parameters are scored loses nothing and changes nothing.
+    /// Method: stopped before the training sample and before the test split, with other parameters scored than the last.
+    @Test(arguments: ["validation", "train"]) func `scoring can be stopped`(lastSplit: String) throws {
+        let shard = try SmallShard()
+        // So small a rate leaves the accuracy as it is, and of equals the first is the best.
+        var order = try shard.order(method: "lora", ["checkpoint": .text("best"), "learningRate": .number(1e-9)])
+        let (whole, _) = try shard.train(order, name: "whole")
+        #expect(whole.scoredStep == 8)
+        let events = Mutex([TrainerEvent]())
+        let run = try TrainingRun(
+            order,
+            folder: shard.folder + "/stopped",
+            environment: whole.environment,
+            emit: { event in events.withLock { $0.append(event) } },
+            isStopping: {
+                events.withLock { events in
+                    guard case .evaluated(let evaluation) = events.last else { return false }
+                    return evaluation.split == lastSplit && (lastSplit == "train" || evaluation.step == whole.steps)
+                }
+            }
+        )
+        guard case .interrupted = try run.run(), case .checkpointed(let checkpoint) = events.withLock(\.last) else {
+            throw TestFailure("it was not stopped")
+        }
+        order.resume = shard.folder + "/stopped/" + checkpoint.file
+        let (resumed, _) = try shard.train(order, name: "resumed")
+        #expect(resumed.evaluations.map(\.split) == ["validation", "validation", "train", "test"])
+        #expect(resumed.difference(from: whole) == nil)
     }
 
     @Test func `the generated task is learned`() throws {
