@@ -38,19 +38,21 @@ enum Clock {
     static var seconds: Double { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 }
 }
 
-/// What this process has used.
-enum ProcessMemory {
-    /// The most memory that was resident at once, in bytes.
-    static var peakBytes: Int {
-        var usage = rusage()
-        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-        return usage.ru_maxrss * 1024
-    }
+/// What this process has resident, in bytes; 0 where the system does not say.
+///
+/// It is not `getrusage` that is asked: its peak begins with that of the process that started this one.
+struct ProcessMemory {
+    let residentBytes: Int
+    /// The most since the process began.
+    let peakBytes: Int
 
-    /// The memory that is resident now, in bytes.
-    static var residentBytes: Int {
-        let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8)
-        let pages = text?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
-        return pages * sysconf(Int32(_SC_PAGESIZE))
+    static var now: ProcessMemory {
+        let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+        func bytes(_ name: String) -> Int {
+            let line = status?.split(separator: "\n").first { $0.hasPrefix("\(name):") }
+            let kibibytes = line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) }
+            return (kibibytes ?? 0) * 1024
+        }
+        return ProcessMemory(residentBytes: bytes("VmRSS"), peakBytes: bytes("VmHWM"))
     }
 }

@@ -22,7 +22,7 @@ struct Evaluator {
         batchSize: Int,
         isStopping: () -> Bool
     ) -> Evaluation? {
-        let residentBytes = ProcessMemory.residentBytes
+        let before = ProcessMemory.now
         let start = DispatchTime.now()
         guard let (loss, predictions) = self.predict(examples, isStopping: isStopping) else { return nil }
         let metrics = score(
@@ -32,6 +32,7 @@ struct Evaluator {
             for: self.task
         )
         let seconds = Double(DispatchTime.now().uptimeNanoseconds - start.uptimeNanoseconds) / 1e9
+        let after = ProcessMemory.now
         return Evaluation(
             split: split,
             step: step,
@@ -42,9 +43,9 @@ struct Evaluator {
             samples: examples.count,
             steps: (examples.count + batchSize - 1) / batchSize,
             memory: .init(
-                beforeBytes: residentBytes,
-                afterBytes: ProcessMemory.residentBytes,
-                peakBytes: ProcessMemory.peakBytes
+                beforeBytes: before.residentBytes,
+                afterBytes: after.residentBytes,
+                peakBytes: after.peakBytes
             )
         )
     }

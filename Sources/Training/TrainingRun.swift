@@ -292,7 +292,7 @@ public final class TrainingRun {
             runtimeSeconds: self.state.seconds,
             samplesPerSecond: Double(self.state.samples) / max(self.state.seconds, 1e-9),
             stepsPerSecond: Double(self.state.step) / max(self.state.seconds, 1e-9),
-            peakMemoryBytes: ProcessMemory.peakBytes,
+            peakMemoryBytes: ProcessMemory.now.peakBytes,
             trainableParametersInitial: counts.method,
             trainableParametersFinal: counts.method,
             headParameters: counts.head,
