@@ -80,7 +80,7 @@ let package = Package(
         .target(name: "Fetching", dependencies: ["Digests", "Transport"]),
 
         // The bridge.
-        .target(name: "Reports", dependencies: ["Sweeps"]),
+        .target(name: "Reports", dependencies: ["Digests", "Sweeps"]),
         .executableTarget(
             name: "quintet",
             dependencies: [
@@ -126,7 +126,7 @@ let package = Package(
             name: "quintetTests",
             dependencies: [
                 "Coordination", "CoordinatorShell", "Digests", "Encoders", "Fetching", "Reports", "Sweeps", "Tasks",
-                "quintet", argumentParser,
+                "TestSupport", "quintet", argumentParser,
             ],
             exclude: ["Golden"]
         ),

@@ -63,7 +63,7 @@ private func number(_ value: Double?, orElse absent: String = "") -> String {
 }
 
 /// In the order given, which is the order of the documentation, not of the alphabet.
-private func object(_ members: [(String, String)]) -> String {
+func object(_ members: [(String, String)]) -> String {
     "{\(members.map { "\(CanonicalJSON.text($0.0).written): \($0.1)" }.joined(separator: ", "))}"
 }
 

@@ -13,10 +13,13 @@ public struct UnknownName: Error, Hashable, Sendable, CustomStringConvertible {
 
     public var description: String {
         let shown = self.name.count > 80 ? "\(self.name.prefix(80))…" : self.name
-        let suggestion =
-            self.nearest.map { "did you mean \"\($0)\"?" } ?? "known: \(self.known.joined(separator: ", "))"
+        let rest = self.known.count - Self.listedLimit
+        let listed = self.known.prefix(Self.listedLimit) + (rest > 0 ? ["and \(rest) more"] : [])
+        let suggestion = self.nearest.map { "did you mean \"\($0)\"?" } ?? "known: \(listed.joined(separator: ", "))"
         return "unknown \(self.kind) \"\(shown)\"; \(suggestion)"
     }
+
+    private static let listedLimit = 40
 
     /// The known name with the fewest edits, if these are few enough to be a slip.
     public var nearest: String? {

@@ -48,7 +48,8 @@ struct Status: AsyncParsableCommand {
         }.joined()
     }
 
-    private static func state(of shard: SweepShard) -> String {
+    /// What became of a shard without a result.
+    static func state(of shard: SweepShard) -> String {
         let checkpoint = shard.checkpoints?.last.map { ", checkpoint at step \($0.step)" } ?? ""
         if let givenUp = shard.givenUp {
             return "\(givenUp.rawValue): \(shard.failures?.last?.message ?? "no reason is known")"

@@ -22,7 +22,7 @@ struct Why: AsyncParsableCommand {
         if let worker = try store.workers().first(where: { $0.name == self.shard }) {
             return Self.show([worker.name] + (try await self.live(worker.name) ?? ["no coordinator runs"]))
         }
-        let (sweep, shard) = try self.find(store)
+        let (sweep, shard) = try store.shards(named: [self.shard])[0]
         var lines = ["\(shard.planned.name) of sweep \(sweep.name), key \(shard.key.short)"]
         lines += try await self.live(shard.key.description) ?? Self.standing(shard, sweep)
         if let given = try store.result(of: shard.key) {
@@ -43,23 +43,6 @@ struct Why: AsyncParsableCommand {
     private func live(_ name: String) async throws -> [String]? {
         let coordinator = try await CoordinatorAccess.running(self.state.folder, version: Quintet.version)
         return try await coordinator?.lines(.explain(name))
-    }
-
-    /// - Throws: ``SessionError`` where no shard, or more than one, has that name or key.
-    private func find(_ store: Store) throws -> (StoredSweep, SweepShard) {
-        var names: [String] = []
-        for sweep in try store.sweeps() {
-            let shards = try store.shards(of: sweep)
-            if let shard = shards.first(where: { $0.planned.name == self.shard }) { return (sweep, shard) }
-            let isKey = self.shard.count >= 4 && self.shard.allSatisfy(\.isHexDigit)
-            let matching = isKey ? shards.filter { $0.key.description.hasPrefix(self.shard.lowercased()) } : []
-            if matching.count > 1 {
-                throw SessionError("\(matching.count) shards' keys begin with \(self.shard); give more digits")
-            }
-            if let shard = matching.first { return (sweep, shard) }
-            names += shards.map(\.planned.name)
-        }
-        throw UnknownName(kind: "shard", name: self.shard, known: names)
     }
 
     private static func standing(_ shard: SweepShard, _ sweep: StoredSweep) -> [String] {

@@ -1,0 +1,49 @@
+public import ArgumentParser
+import CoordinatorShell
+public import Reports
+import Sweeps
+
+/// `quintet show`
+struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Print what finished shards came to, side by side: training, and the scores on each split."
+    )
+
+    @Argument(
+        help: """
+            The shards: their names, such as rte/lora/3 or first/rte/lora/3 of sweep first, or the first digits of \
+            their keys.
+            """
+    )
+    var shards: [String]
+
+    @Option(help: "How they are written.")
+    var format = RunFormat.terminal
+
+    @OptionGroup var state: StateOptions
+
+    func run() throws {
+        let store = try Store(reading: self.state.folder.database)
+        let report = try RunReport(of: self.shards, in: store)
+        let output = Terminal.standardOutput
+        output.write(report.rendered(as: self.format, columns: output.isInteractive ? output.size.columns : .max))
+    }
+}
+
+extension RunFormat: ExpressibleByArgument {}
+
+extension RunReport {
+    /// What the store knows of the shards of these names.
+    ///
+    /// - Throws: ``SessionError`` where one of them has no result yet.
+    init(of names: [String], in store: Store) throws {
+        let runs = try store.shards(named: names).map { sweep, shard in
+            guard let result = shard.result else {
+                throw SessionError("\(shard.planned.name) has no result: \(Status.state(of: shard))")
+            }
+            let backbone = try sweep.grid().backbone
+            return Run(sweep: sweep.name, backbone: backbone, name: shard.planned.name, result: result)
+        }
+        self.init(runs)
+    }
+}
