@@ -29,4 +29,34 @@ enum ByteLevelAlphabet {
         }
         return bytes
     }
+
+    private static let scalarOfByte: [UInt8: Unicode.Scalar] = {
+        Dictionary(
+            uniqueKeysWithValues: Self.byteOfScalar.compactMap { entry in
+                Unicode.Scalar(entry.key).map { (entry.value, $0) }
+            }
+        )
+    }()
+
+    /// The text that a token's bytes are, with the scalars that stand for blanks and controls; nil where they are no
+    /// whole characters, or some that nobody sees.
+    static func shown(_ bytes: [UInt8]) -> [UInt8]? {
+        guard bytes.contains(where: { $0 >= 0x80 }), let text = String(validating: bytes, as: UTF8.self) else {
+            return nil
+        }
+        var shown = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            guard !scalar.isASCII else {
+                shown.append(Self.scalarOfByte[UInt8(scalar.value)] ?? scalar)
+                continue
+            }
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator, .spaceSeparator, .privateUse, .surrogate,
+                .unassigned:
+                return nil
+            default: shown.append(scalar)
+            }
+        }
+        return Array(String(shown).utf8)
+    }
 }

@@ -60,6 +60,7 @@ extension BytePairTokenizer {
             addsPrefixSpace: preTokenizer?["add_prefix_space"]?.bool ?? true,
             trimming: trimming,
             postProcessor: processor,
+            texts: TokenTexts(vocabulary.texts + added.texts),
             vocabularySize: TokenizerParts.size(vocabulary.size, added.literal + added.normalized, processor)
         )
     }
@@ -92,6 +93,7 @@ extension BytePairTokenizer {
             addsPrefixSpace: addsPrefixSpace,
             trimming: trims ? vocabulary.trimming(addsPrefixSpace: addsPrefixSpace) : nil,
             postProcessor: .roberta(classification: literal[0].id, separator: literal[2].id),
+            texts: TokenTexts(vocabulary.texts),
             vocabularySize: vocabulary.size
         )
     }
@@ -102,16 +104,18 @@ extension BytePairTokenizer {
         let size: Int
         /// As bytes, but for those that are no such.
         private var tokens: [(bytes: [UInt8], id: Int32)] = []
+        /// All of them, for people.
+        private(set) var texts: [(bytes: [UInt8], id: Int32)]
 
         init(_ value: JSONValue?, path: String) throws(TokenizerError) {
             self.path = path
-            (self.trie, self.size) = try TokenizerParts.vocabulary(value, path: path)
-            guard case .object(let entries)? = value else { throw TokenizerError(path, "has no vocabulary") }
-            self.tokens.reserveCapacity(entries.count)
-            for entry in entries {
-                if let bytes = ByteLevelAlphabet.bytes(of: entry.name), let id = self.trie.id(of: entry.name) {
-                    self.tokens.append((bytes, id))
-                }
+            (self.trie, self.size, self.texts) = try TokenizerParts.vocabulary(value, path: path)
+            self.tokens.reserveCapacity(self.texts.count)
+            for index in self.texts.indices {
+                let name = self.texts[index].bytes
+                guard let bytes = ByteLevelAlphabet.bytes(of: name) else { continue }
+                if let id = self.trie.id(of: name) { self.tokens.append((bytes, id)) }
+                if let shown = ByteLevelAlphabet.shown(bytes) { self.texts[index].bytes = shown }
             }
         }
 

@@ -23,6 +23,7 @@ public struct BytePairTokenizer: PostProcessed {
     let addsPrefixSpace: Bool
     let trimming: Trimming?
     let postProcessor: PostProcessor
+    let texts: TokenTexts
     public let vocabularySize: Int
 
     func ids(_ text: String) -> [Int32] { self.pieces(text).ids }

@@ -36,6 +36,13 @@ public protocol Tokenizer: Sendable {
 
     /// The tokens of a text and where in it they stand, without special tokens around it.
     func tokens(_ text: String) -> Tokens
+
+    /// What the vocabulary calls a token, special and added ones included: "##ing", "▁the", "Ġthe", "[SEP]"; nil where
+    /// there is none of that id.
+    ///
+    /// For people: a byte-level vocabulary's token is shown as the text whose bytes it stands for, where it is whole
+    /// characters, and with "Ġ" for a blank.
+    func text(of id: Int32) -> String?
 }
 
 extension Tokenizer {
@@ -48,6 +55,7 @@ extension Tokenizer {
 /// A tokenizer whose special tokens are set around the ids of its texts.
 protocol PostProcessed: Tokenizer {
     var postProcessor: PostProcessor { get }
+    var texts: TokenTexts { get }
 
     /// A text's tokens without special ones; faster than with their places.
     func ids(_ text: String) -> [Int32]
@@ -70,6 +78,8 @@ extension PostProcessed {
         }
         return PostProcessor.specialCount(before) + firstCount
     }
+
+    public func text(of id: Int32) -> String? { self.texts[id] }
 }
 
 /// The tokenizer of a backbone's folder, chosen by the files in it.

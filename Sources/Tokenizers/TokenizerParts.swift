@@ -1,19 +1,25 @@
 /// What `tokenizer.json` says in the same way for every model.
 enum TokenizerParts {
     /// The ids of a vocabulary that is an object, as a trie and as they stand.
-    static func vocabulary(_ value: JSONValue?, path: String) throws(TokenizerError) -> (trie: ByteTrie, size: Int) {
+    static func vocabulary(
+        _ value: JSONValue?,
+        path: String
+    ) throws(TokenizerError) -> (trie: ByteTrie, size: Int, tokens: [(bytes: [UInt8], id: Int32)]) {
         guard case .object(let entries)? = value else { throw TokenizerError(path, "has no vocabulary") }
         var trie = ByteTrie()
         var size = 0
+        var tokens: [(bytes: [UInt8], id: Int32)] = []
+        tokens.reserveCapacity(entries.count)
         for entry in entries {
             guard let id = entry.value.vocabularyID else {
                 let token = String(decoding: entry.name, as: UTF8.self)
                 throw TokenizerError(path, "the id of \"\(token)\" is no number from 0 to \(Int32.max - 1)")
             }
             trie.insert(entry.name, id: id)
+            tokens.append((entry.name, id))
             size = max(size, Int(id) + 1)
         }
-        return (trie, size)
+        return (trie, size, tokens)
     }
 
     /// One more than the largest id that a tokenizer can give.
@@ -21,14 +27,20 @@ enum TokenizerParts {
         added.reduce(max(vocabulary, postProcessor.vocabularySize)) { max($0, Int($1.id) + 1) }
     }
 
+    /// Tokens beside the model's, and what each is called before it is normalised.
+    struct Added {
+        var literal: [AddedTokens.Token] = []
+        var normalized: [AddedTokens.Token] = []
+        var texts: [(bytes: [UInt8], id: Int32)] = []
+    }
+
     static func addedTokens(
         _ value: JSONValue?,
         _ vocabulary: ByteTrie,
         path: String,
         normalize: ([UInt8]) -> [UInt8]
-    ) throws(TokenizerError) -> (literal: [AddedTokens.Token], normalized: [AddedTokens.Token]) {
-        var literal: [AddedTokens.Token] = []
-        var normalized: [AddedTokens.Token] = []
+    ) throws(TokenizerError) -> Added {
+        var added = Added()
         for entry in value?.elements ?? [] {
             guard case .text(var content)? = entry["content"], let id = entry["id"]?.vocabularyID
             else { throw TokenizerError(path, "an added token has no content or no valid id") }
@@ -39,6 +51,7 @@ enum TokenizerParts {
             guard entry["single_word"]?.bool != true else {
                 throw TokenizerError(path, "the added token \"\(shown)\" is a single_word; this is not supported")
             }
+            added.texts.append((content, id))
             let isNormalized = entry["normalized"]?.bool ?? false
             if isNormalized { content = normalize(content) }
             guard !content.isEmpty else { continue }
@@ -48,9 +61,9 @@ enum TokenizerParts {
                 stripsLeft: entry["lstrip"]?.bool ?? false,
                 stripsRight: entry["rstrip"]?.bool ?? false
             )
-            if isNormalized { normalized.append(token) } else { literal.append(token) }
+            if isNormalized { added.normalized.append(token) } else { added.literal.append(token) }
         }
-        return (literal, normalized)
+        return added
     }
 
     static func postProcessor(_ value: JSONValue?, path: String) throws(TokenizerError) -> PostProcessor {

@@ -39,6 +39,7 @@ extension UnigramTokenizer {
             literalTokens: AddedTokens(added.literal),
             normalizedTokens: AddedTokens(added.normalized),
             postProcessor: processor,
+            texts: TokenTexts(pieces.enumerated().map { ($1.bytes, Int32($0)) } + added.texts),
             vocabularySize: TokenizerParts.size(pieces.count, added.literal + added.normalized, processor)
         )
     }
@@ -146,6 +147,7 @@ extension UnigramTokenizer {
             literalTokens: AddedTokens(literal),
             normalizedTokens: AddedTokens([]),
             postProcessor: .bert(classification: classification, separator: separator),
+            texts: TokenTexts(file.pieces.enumerated().map { ($1.text, Int32($0)) } + [(mask, maskID)]),
             vocabularySize: max(file.pieces.count, Int(maskID) + 1)
         )
     }

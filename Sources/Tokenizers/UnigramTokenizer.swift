@@ -17,6 +17,7 @@ public struct UnigramTokenizer: PostProcessed {
     let literalTokens: AddedTokens
     let normalizedTokens: AddedTokens
     let postProcessor: PostProcessor
+    let texts: TokenTexts
     public let vocabularySize: Int
 
     /// What stands for a space.

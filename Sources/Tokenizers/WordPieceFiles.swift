@@ -9,7 +9,7 @@ extension WordPieceTokenizer {
         guard kind == "WordPiece" else {
             throw TokenizerError(path, "its model is \(kind); only WordPiece is supported")
         }
-        let (trie, tokenCount) = try TokenizerParts.vocabulary(model["vocab"], path: path)
+        let (trie, tokenCount, tokens) = try TokenizerParts.vocabulary(model["vocab"], path: path)
         let unknown = model["unk_token"]?.text ?? "[UNK]"
         guard let unknownID = trie.id(of: unknown.utf8) else {
             throw TokenizerError(path, "its unknown token \"\(unknown)\" is not in the vocabulary")
@@ -31,6 +31,7 @@ extension WordPieceTokenizer {
             literalTokens: added.literal,
             normalizedTokens: added.normalized,
             postProcessor: processor,
+            texts: TokenTexts(tokens + added.texts),
             vocabularySize: TokenizerParts.size(tokenCount, added.literal + added.normalized, processor)
         )
     }
@@ -45,7 +46,8 @@ extension WordPieceTokenizer {
         var lines = text.utf8.split(separator: 0x0A, omittingEmptySubsequences: false)
         if lines.last?.isEmpty == true { lines.removeLast() }
         var trie = ByteTrie()
-        for (number, line) in lines.enumerated() { trie.insert(Self.trimmingEnd(line), id: Int32(number)) }
+        let tokens = lines.enumerated().map { (bytes: Array(Self.trimmingEnd($1)), id: Int32($0)) }
+        for token in tokens { trie.insert(token.bytes, id: token.id) }
         func special(_ token: String) throws(TokenizerError) -> Int32 {
             if let id = trie.id(of: token.utf8) { return id }
             throw TokenizerError(path, "has no line \"\(token)\"")
@@ -73,6 +75,7 @@ extension WordPieceTokenizer {
             literalTokens: literal,
             normalizedTokens: [],
             postProcessor: .bert(classification: classification, separator: separator),
+            texts: TokenTexts(tokens),
             vocabularySize: lines.count
         )
     }

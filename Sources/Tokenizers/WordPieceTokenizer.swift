@@ -9,6 +9,7 @@ public struct WordPieceTokenizer: PostProcessed {
     let literalTokens: AddedTokens
     let normalizedTokens: AddedTokens
     let postProcessor: PostProcessor
+    let texts: TokenTexts
     public let vocabularySize: Int
 
     init(
@@ -17,6 +18,7 @@ public struct WordPieceTokenizer: PostProcessed {
         literalTokens: [AddedTokens.Token],
         normalizedTokens: [AddedTokens.Token],
         postProcessor: PostProcessor,
+        texts: TokenTexts,
         vocabularySize: Int
     ) {
         self.normalizer = normalizer
@@ -25,6 +27,7 @@ public struct WordPieceTokenizer: PostProcessed {
         self.literalTokens = AddedTokens(literalTokens)
         self.normalizedTokens = AddedTokens(normalizedTokens)
         self.postProcessor = postProcessor
+        self.texts = texts
         self.vocabularySize = vocabularySize
     }
 

@@ -16,6 +16,7 @@ import Testing
         precondition(tokens.offsets.allSatisfy { $0.lowerBound >= 0 && $0.upperBound <= count })
         let encoding = tokenizer.encode(Self.text, nil, maximumLength: 32)
         precondition(encoding.ids.allSatisfy { $0 >= 0 && $0 < tokenizer.vocabularySize })
+        for id in encoding.ids { _ = tokenizer.text(of: id) }
         return .accepted
     }
 
