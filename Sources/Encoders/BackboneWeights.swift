@@ -6,18 +6,24 @@ import Tensors
 /// All that differs between files is dealt with here: one file or several, prefixes (`bert.encoder…` or `encoder…`),
 /// old names of layer norms (`gamma`, `beta`), DeBERTa's names of the projections, other types than 32-bit floats, tensors that fine-tuning never reads.
 public struct BackboneWeights: Sendable {
+    /// How the weights are stored.
+    public enum Form: Hashable, Sendable {
+        case safetensors
+        case shards(Int)
+        case torchArchive
+    }
+
     /// Of the only file, or of the index of several.
     public let path: String
+    public let form: Form
     /// By the encoder's name: where the tensor stands, and under which name.
     private let places: [String: Place]
 
     private struct Place: Sendable {
-        let file: Safetensors
+        let file: WeightFile
         let name: String
-        var tensor: Safetensors.Tensor {
-            guard let tensor = self.file.tensors[self.name] else { preconditionFailure("no tensor \(self.name)") }
-            return tensor
-        }
+        var type: Safetensors.ElementType { self.file.type(self.name) }
+        var shape: [Int] { self.file.shape(self.name) }
     }
 
     private static let prefixes = ["bert.", "roberta.", "deberta."]
@@ -34,7 +40,7 @@ public struct BackboneWeights: Sendable {
     private static let filesLimit = 1000
 
     /// Opens the weights of a backbone's folder: `model.safetensors`, else what `model.safetensors.index.json` names,
-    /// else `pytorch_model.bin`, which is converted in memory that trainers cannot share.
+    /// else `pytorch_model.bin`. Files are mapped, and nothing of a tensor is read.
     ///
     /// - Throws: ``BackboneError`` naming what is wrong with a file.
     public init(folder: String) throws {
@@ -43,24 +49,27 @@ public struct BackboneWeights: Sendable {
         if exists("model.safetensors") {
             try self.init(file: try Safetensors(path: folder + "/model.safetensors"))
         } else if exists(index) {
-            let files = try Self.files(ofIndex: folder + "/" + index).map {
-                try Safetensors(path: folder + "/" + $0)
-            }
-            try self.init(path: folder + "/" + index, files: files)
+            let path = folder + "/" + index
+            let files = try Self.files(ofIndex: try File.contents(path: path, limitBytes: Self.indexBytesLimit), path)
+                .map { WeightFile.safetensors(try Safetensors(path: folder + "/" + $0)) }
+            try self.init(path: path, files: files, form: .shards(files.count))
         } else if exists(archive) {
-            try self.init(file: try TorchArchive(path: folder + "/" + archive).converted())
+            let file = WeightFile.archive(try TorchArchive(path: folder + "/" + archive))
+            try self.init(path: file.path, files: [file], form: .torchArchive)
         } else {
             throw BackboneError(path: folder, "holds no model.safetensors, \(index) or \(archive)")
         }
     }
 
     /// - Throws: ``BackboneError`` where two tensors are the same part of the encoder.
-    public init(file: Safetensors) throws { try self.init(path: file.path, files: [file]) }
+    public init(file: Safetensors) throws {
+        try self.init(path: file.path, files: [.safetensors(file)], form: .safetensors)
+    }
 
-    private init(path: String, files: [Safetensors]) throws {
+    private init(path: String, files: [WeightFile], form: Form) throws {
         var places: [String: Place] = [:]
         for file in files {
-            for name in file.tensors.keys.sorted() {
+            for name in file.names {
                 if let other = places.updateValue(Place(file: file, name: name), forKey: Self.ownName(name)) {
                     throw BackboneError(
                         path: file.path,
@@ -70,12 +79,12 @@ public struct BackboneWeights: Sendable {
             }
         }
         self.path = path
+        self.form = form
         self.places = places
     }
 
     /// The plain names of the files that an index speaks of.
-    private static func files(ofIndex path: String) throws -> [String] {
-        let bytes = try File.contents(path: path, limitBytes: self.indexBytesLimit)
+    static func files(ofIndex bytes: [UInt8], _ path: String) throws -> [String] {
         guard let object = try? JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any],
             let map = object["weight_map"] as? [String: String]
         else { throw BackboneError(path: path, "has no weight_map from names to files") }
@@ -103,9 +112,10 @@ public struct BackboneWeights: Sendable {
     /// Checks that the files have what is declared and nothing that nobody knows.
     ///
     /// - Returns: the names that are skipped, for people.
-    /// - Throws: ``BackboneError`` for unexpected names.
+    /// - Throws: ``BackboneError`` for what is missing, of another shape or unexpected.
     public func check(against declarations: [ParameterDeclaration]) throws -> [String] {
-        let known = Set(declarations.filter { $0.source == .backbone }.map(\.name))
+        let expected = declarations.filter { $0.source == .backbone }
+        let known = Set(expected.map(\.name))
         let others = self.places.keys.filter { !known.contains($0) }.sorted()
         let unexpected = others.first { name in
             !Self.skippedPrefixes.contains { name.hasPrefix($0) }
@@ -118,11 +128,35 @@ public struct BackboneWeights: Sendable {
                     + "give the weights that go with it"
             )
         }
+        for declaration in expected { _ = try self.place(declaration) }
         return others.compactMap { self.places[$0]?.name }.sorted()
     }
 
     /// Whether the files have a parameter of this shape.
-    public func has(_ name: String, shape: [Int]) -> Bool { self.places[name]?.tensor.shape == shape }
+    public func has(_ name: String, shape: [Int]) -> Bool { self.places[name]?.shape == shape }
+
+    /// The bytes of all tensors in the files, by their type.
+    public var bytesByType: [Safetensors.ElementType: Int] {
+        self.places.values.reduce(into: [:]) { bytes, place in
+            bytes[place.type, default: 0] += place.shape.reduce(place.type.bytes, *)
+        }
+    }
+
+    /// What declared parameters take of a trainer's memory before training adds to it: the parts of the files that it
+    /// reads, and frozen parameters as 32-bit floats where no file has them so.
+    ///
+    /// - Throws: ``BackboneError`` for what is missing or of another shape.
+    public func memoryBytes(_ declarations: [ParameterDeclaration]) throws -> Int {
+        try declarations.reduce(0) { bytes, declaration in
+            let width = MemoryLayout<Float>.stride
+            guard declaration.source == .backbone else {
+                return bytes + (declaration.isTrainable ? 0 : declaration.count * width)
+            }
+            let isCopied = try !declaration.isTrainable && self.view(declaration) == nil
+            let inFile = declaration.count * (try self.place(declaration).type.bytes)
+            return bytes + inFile + (isCopied ? declaration.count * width : 0)
+        }
+    }
 
     /// The head of this kind that the files have, with as many outputs as they say.
     ///
@@ -142,8 +176,7 @@ public struct BackboneWeights: Sendable {
     /// Where a file has a parameter; nil where its numbers must be converted or are not aligned: see ``copy(_:into:)``.
     func view(_ declaration: ParameterDeclaration) throws -> MatrixView? {
         let place = try self.place(declaration)
-        guard place.tensor.type == .f32, place.tensor.count > 0 else { return nil }
-        guard let base = try? place.file.floats(place.name).baseAddress else { return nil }
+        guard let base = place.file.floats(place.name)?.baseAddress else { return nil }
         return MatrixView(base, rows: declaration.rows, columns: declaration.columns)
     }
 
@@ -163,10 +196,10 @@ public struct BackboneWeights: Sendable {
                 "has no tensor \"\(declaration.name)\"; the file is not this backbone's or is incomplete"
             )
         }
-        guard place.tensor.shape == declaration.shape else {
+        guard place.shape == declaration.shape else {
             throw BackboneError(
                 path: place.file.path,
-                "tensor \"\(place.name)\" has the shape \(place.tensor.shape); config.json asks for \(declaration.shape)"
+                "tensor \"\(place.name)\" has the shape \(place.shape); config.json asks for \(declaration.shape)"
             )
         }
         return place

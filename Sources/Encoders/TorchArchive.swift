@@ -8,6 +8,8 @@ public struct TorchArchive: @unchecked Sendable {
     public let path: String
     /// In the order in which they are written.
     private let tensors: [(name: String, tensor: TorchTensor, count: Int)]
+    /// Places in ``tensors``.
+    private let places: [String: Int]
     private let storages: [String: Range<Int>]
     private let bytes: UnsafeRawBufferPointer
     /// Keeps the bytes alive.
@@ -74,6 +76,7 @@ public struct TorchArchive: @unchecked Sendable {
             self.tensors = [8, 4, 2, 1].flatMap { width in
                 tensors.filter { $0.tensor.storage.type.written.bytes == width }
             }
+            self.places = Dictionary(uniqueKeysWithValues: self.tensors.enumerated().map { ($1.name, $0) })
         } catch let problem as ZipDirectory.Problem {
             throw error("\(problem)")
         } catch let problem as TorchPickle.Problem {
@@ -117,6 +120,53 @@ public struct TorchArchive: @unchecked Sendable {
         return count
     }
 
+    // MARK: Reading
+
+    var names: [String] { self.tensors.map(\.name) }
+
+    func type(_ name: String) -> Safetensors.ElementType { self.entry(name).tensor.storage.type }
+    func shape(_ name: String) -> [Int] { self.entry(name).tensor.shape }
+
+    /// A tensor's floats where they stand in the file, valid as long as this value lives; nil where they are of another
+    /// type, not aligned, or not one after the other.
+    func floats(_ name: String) -> UnsafeBufferPointer<Float>? {
+        let (_, tensor, count) = self.entry(name)
+        guard tensor.storage.type == .f32, Self.isContiguous(tensor) else { return nil }
+        let part = self.elements(tensor, count)
+        guard UInt(bitPattern: part.baseAddress) % UInt(MemoryLayout<Float>.alignment) == 0 else { return nil }
+        return part.bindMemory(to: Float.self)
+    }
+
+    /// Copies a tensor's values, which must be of a fractional type, as 32-bit floats.
+    func copyFloats(_ name: String, into floats: UnsafeMutableBufferPointer<Float>) {
+        let (_, tensor, count) = self.entry(name)
+        precondition(floats.count == count, "\(name): room for \(floats.count) of \(count) values")
+        let type = tensor.storage.type
+        if Self.isContiguous(tensor) {
+            type.widen(self.elements(tensor, count), into: floats)
+        } else {
+            self.gather(tensor, count).withUnsafeBytes { type.widen($0, into: floats) }
+        }
+    }
+
+    private func entry(_ name: String) -> (name: String, tensor: TorchTensor, count: Int) {
+        guard let place = self.places[name] else { preconditionFailure("no tensor \(name)") }
+        return self.tensors[place]
+    }
+
+    private func storage(_ tensor: TorchTensor) -> UnsafeRawBufferPointer {
+        guard let range = self.storages[tensor.storage.key] else { preconditionFailure("storage unchecked") }
+        return UnsafeRawBufferPointer(rebasing: self.bytes[range])
+    }
+
+    /// The bytes of a tensor whose elements stand one after the other.
+    private func elements(_ tensor: TorchTensor, _ count: Int) -> UnsafeRawBufferPointer {
+        guard count > 0 else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+        let width = tensor.storage.type.bytes
+        let range = tensor.offset * width..<(tensor.offset + count) * width
+        return UnsafeRawBufferPointer(rebasing: self.storage(tensor)[range])
+    }
+
     // MARK: Conversion
 
     /// Writes a safetensors file: fractional numbers as 32-bit floats, whole ones as they are.
@@ -133,28 +183,18 @@ public struct TorchArchive: @unchecked Sendable {
         }
     }
 
-    /// The same in memory.
-    public func converted() throws -> Safetensors {
-        var bytes: [UInt8] = []
-        try self.convert { bytes.append(contentsOf: $0) }
-        return try Safetensors(path: self.path, bytes: bytes)
-    }
-
-    private func convert(_ write: (UnsafeRawBufferPointer) throws -> Void) throws {
+    /// The same, a part at a time.
+    func convert(_ write: (UnsafeRawBufferPointer) throws -> Void) throws {
         let layout = self.tensors.map { name, tensor, count in
             let type = tensor.storage.type.written
             return SafetensorsLayout.Entry(name: name, type: type, shape: tensor.shape, bytes: count * type.bytes)
         }
         try SafetensorsLayout.header(layout, metadata: ["format": "pt"]).withUnsafeBytes(write)
         for (_, tensor, count) in self.tensors where count > 0 {
-            guard let range = self.storages[tensor.storage.key] else { preconditionFailure("storage unchecked") }
-            let source = UnsafeRawBufferPointer(rebasing: self.bytes[range])
             if Self.isContiguous(tensor) {
-                let width = tensor.storage.type.bytes
-                let part = source[tensor.offset * width..<(tensor.offset + count) * width]
-                try Self.write(UnsafeRawBufferPointer(rebasing: part), tensor.storage.type, write)
+                try Self.write(self.elements(tensor, count), tensor.storage.type, write)
             } else {
-                try Self.gather(tensor, count, from: source).withUnsafeBytes {
+                try self.gather(tensor, count).withUnsafeBytes {
                     try Self.write($0, tensor.storage.type, write)
                 }
             }
@@ -188,8 +228,9 @@ public struct TorchArchive: @unchecked Sendable {
     }
 
     /// The tensor's bytes in the order of its elements.
-    private static func gather(_ tensor: TorchTensor, _ count: Int, from source: UnsafeRawBufferPointer) -> [UInt8] {
-        let width = tensor.storage.type.bytes
+    private func gather(_ tensor: TorchTensor, _ count: Int) -> [UInt8] {
+        guard count > 0 else { return [] }
+        let (source, width) = (self.storage(tensor), tensor.storage.type.bytes)
         var (bytes, index) = ([UInt8](), [Int](repeating: 0, count: tensor.shape.count))
         bytes.reserveCapacity(count * width)
         for _ in 0..<count {

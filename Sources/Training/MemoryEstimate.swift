@@ -5,16 +5,25 @@ public import Sweeps
 
 /// What a trainer will have resident at most, before it is started: a shard goes only where that fits.
 ///
-/// It counts what training is made of: the backbone's file; of each trainable parameter its value, gradient, two
+/// It counts what training is made of: what is read of the backbone's files, and what is frozen and not stored as 32-bit
+/// floats once more; of each trainable parameter its value, gradient, two
 /// moments and best value; the activations and gradients of one pass. A benchmark compares it with the system's figure.
+///
+/// - Throws: ``BackboneError`` for weights that lack what the configuration describes.
 public func estimatedMemoryBytes(
     _ configuration: EncoderConfiguration,
+    weights: BackboneWeights,
     method: String,
     settings: Settings,
     labels: Labels
-) -> Int {
-    let declarations = declarations(configuration, method: method, settings: settings, labels: labels)
-    let all = declarations.reduce(0) { $0 + $1.count }
+) throws -> Int {
+    let declarations = declarations(
+        configuration,
+        method: method,
+        settings: settings,
+        labels: labels,
+        isInFile: weights.has
+    )
     let trainable = declarations.filter(\.isTrainable).reduce(0) { $0 + $1.count }
     let resolved = ResolvedSettings(settings)
     let (length, batch) = (resolved.integer("maximumLength"), resolved.integer("batchSize"))
@@ -26,9 +35,9 @@ public func estimatedMemoryBytes(
     let kept = 8 * configuration.hidden + 2 * configuration.intermediate + configuration.heads * length
     let scratch = 10 * configuration.hidden + configuration.intermediate
     let floats =
-        all + 4 * trainable + tokens * (configuration.layers * kept + scratch)
+        4 * trainable + tokens * (configuration.layers * kept + scratch)
         + relativeFloats(configuration, length: length, tokens: tokens)
-    return programBytes + MemoryLayout<Float>.stride * floats
+    return programBytes + (try weights.memoryBytes(declarations)) + MemoryLayout<Float>.stride * floats
 }
 
 /// What DeBERTa keeps beside that: the positions that sequences of this length can have and, in each block, their dropped
@@ -62,11 +71,12 @@ private func declarations(
     _ configuration: EncoderConfiguration,
     method: String,
     settings: Settings,
-    labels: Labels
+    labels: Labels,
+    isInFile: (_ name: String, _ shape: [Int]) -> Bool = { _, _ in true }
 ) -> [ParameterDeclaration] {
     let method = fineTuningMethod(method, settings: settings)
     return configuration.declarations(trains: method.trains) + method.declarations(configuration)
-        + configuration.headDeclarations(labels.head) { _, _ in true }
+        + configuration.headDeclarations(labels.head, isInFile: isInFile)
 }
 
 /// Of the program itself, its libraries' buffers and the task's examples.

@@ -23,9 +23,8 @@ struct SweepFolders {
     /// - Throws: an error that says what is missing or damaged: better before the start than once a shard.
     func backbone(_ name: String) async throws -> StoredFolder {
         let folder = try await self.folder(name, kind: .backbone)
-        _ = try EncoderConfiguration(folder: folder)
-        let weights = "\(folder)/model.safetensors"
-        if FileManager.default.fileExists(atPath: weights) { _ = try Safetensors(path: weights) }
+        let configuration = try EncoderConfiguration(folder: folder)
+        _ = try BackboneWeights(folder: folder).check(against: configuration.declarations { _ in false })
         return try self.register(folder)
     }
 

@@ -17,6 +17,7 @@ extension SweepPlan {
         let folders = SweepFolders()
         let backbone = try await folders.backbone(definition.backbone)
         let configuration = try EncoderConfiguration(folder: backbone.path)
+        let weights = try BackboneWeights(folder: backbone.path)
         var data: [String: StoredFolder] = [:]
         for task in definition.tasks { data[try TaskDescription.named(task).name] = try await folders.data(task) }
         let planned = try definition.shards()
@@ -30,7 +31,13 @@ extension SweepPlan {
             let labels = try TaskDescription.named(planned.cell.task).labels
             return Needs(
                 memoryBytes: max(
-                    estimatedMemoryBytes(configuration, method: method, settings: settings, labels: labels),
+                    try estimatedMemoryBytes(
+                        configuration,
+                        weights: weights,
+                        method: method,
+                        settings: settings,
+                        labels: labels
+                    ),
                     definition.needs.memoryBytes
                 ),
                 labels: definition.needs.labels,

@@ -1,6 +1,7 @@
 import Foundation
 import Layers
 import Tensors
+import TestSupport
 import Testing
 
 @testable import Encoders
@@ -95,6 +96,47 @@ import Testing
         }
     }
 
+    /// Goal: whatever an index says, only plain names of a bounded number of files come out of it.
+    @Test(.timeLimit(.minutes(60))) func `damaged indices of weights`() async throws {
+        let valid = [
+            #"{"metadata":{"total_size":16},"weight_map":{"bert.a":"a-1.safetensors","bert.b":"a-2.safetensors"}}"#,
+            #"{"weight_map":{"x":"../secret","y":".hidden","z":""}}"#, #"{"weight_map":{}}"#,
+        ].map { Array($0.utf8) }
+        let report = try await Fuzzing("indices of weights").run(valid) { input, _ in
+            do {
+                let names = try BackboneWeights.files(ofIndex: input, "f")
+                precondition(names.allSatisfy { !$0.isEmpty && !$0.contains("/") && !$0.hasPrefix(".") })
+                return .accepted
+            } catch is BackboneError {
+                return .refused
+            }
+        }
+        #expect(report.accepted > 0 && report.refused > 0, "\(report)")
+    }
+
+    /// Goal: what a trainer will hold is counted by how the numbers are stored.
+    /// Method: two vectors of two numbers each; one frozen, one trained, whose memory is counted elsewhere.
+    @Test func `memory is that of the files, and of what is frozen and must be converted`() throws {
+        var declarations = Self.declarations
+        declarations[1].isTrainable = true
+        let names = declarations.map(\.name)
+        let floats = try BackboneWeights(file: Safetensors(path: "f", bytes: Self.file(names.map { ($0, [1, 2]) })))
+        #expect(floats.bytesByType == [.f32: 16])
+        #expect(try floats.memoryBytes(declarations) == 16)
+        let halves = try BackboneWeights(file: Safetensors(path: "f", bytes: Self.halves(names)))
+        #expect(halves.bytesByType == [.f16: 8])
+        #expect(try halves.memoryBytes(declarations) == 8 + 8)
+    }
+
+    private static func halves(_ names: [String]) -> [UInt8] {
+        let entries = names.enumerated().map { index, name in
+            #""\#(name)":{"dtype":"F16","shape":[2],"data_offsets":[\#(4 * index),\#(4 * index + 4)]}"#
+        }
+        let header = Array("{\(entries.joined(separator: ","))}".utf8)
+        return withUnsafeBytes(of: UInt64(header.count).littleEndian) { Array($0) } + header
+            + [UInt8](repeating: 0, count: 4 * names.count)
+    }
+
     @Test func `an archive of torch serves where there is nothing else`() throws {
         #expect(self.problem { try BackboneWeights(folder: self.folder.path) }.contains("holds no model.safetensors"))
         try self.write("pytorch_model.bin", TorchArchives.golden("half"))
@@ -106,5 +148,6 @@ import Testing
         )
         let store = try ParameterStore([declaration], backbone: try BackboneWeights(folder: self.folder.path), seed: 0)
         #expect(Array(store.values.view[0]).prefix(3) == [1, -0.0, 65504])
+        #expect(try BackboneWeights(folder: self.folder.path).form == .torchArchive)
     }
 }
