@@ -114,7 +114,7 @@ func percent(_ value: Double) -> String {
 }
 
 /// A count with its thousands apart.
-func grouped(_ count: Int) -> String {
+package func grouped(_ count: Int) -> String {
     let digits = Array(String(count.magnitude))
     let groups = digits.indices.map { ($0 > 0 && (digits.count - $0) % 3 == 0 ? "," : "") + String(digits[$0]) }
     return (count < 0 ? "-" : "") + groups.joined()

@@ -1,23 +1,25 @@
 public import ArgumentParser
+import Fetching
 import Foundation
+import Reports
 public import Sweeps
 import Tasks
 import Tokenizers
 
-/// `quintet inspect`: what a task is made of, as a shard would see it.
+/// `quintet inspect`: what a task is made of, as a shard would see it, or a backbone.
 struct Inspect: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Print a task's splits: rows, labels, lengths in tokens, and three examples."
+        abstract: "Print a task's rows, labels, lengths and examples in tokens, or a backbone's layers and parameters."
     )
 
-    @Argument(help: "The task, such as rte.")
-    var task: String
+    @Argument(help: "A task, such as rte, or a backbone: its name in the cache, or its folder.")
+    var subject: String
 
-    @Option(help: "The folder of the task's files, or the one that holds it.")
-    var data: String
+    @Option(help: "For a task: the folder of its files, or the one that holds it; default: the cache.")
+    var data: String?
 
-    @Option(help: "The folder of the backbone's files, for its tokens.")
-    var backbone: String
+    @Option(help: "For a task: the backbone whose tokens count, by its name in the cache or its folder.")
+    var backbone: String?
 
     @Option(name: .customLong("protocol"), help: "How the task's files are split.")
     var splitProtocol = SplitProtocol.fullDev
@@ -32,9 +34,22 @@ struct Inspect: ParsableCommand {
     }
 
     func run() throws {
-        let task = try TaskDescription.named(self.task)
-        let data = try TaskData(task: task, folder: self.data, protocol: self.splitProtocol)
-        let tokenizer = try loadTokenizer(folder: self.backbone)
+        let folders = SweepFolders()
+        if let task = try? TaskDescription.named(self.subject) {
+            guard let backbone else { throw ValidationError("--backbone is missing: whose tokens shall be counted?") }
+            let data = try self.data ?? folders.existingData(task)
+            return try self.show(task, data: data, backbone: try folders.existingBackbone(backbone))
+        }
+        if self.data != nil || self.backbone != nil {
+            throw UnknownName(kind: "task", name: self.subject, known: TaskDescription.all.map(\.name))
+        }
+        let summary = try BackboneSummary(folder: try folders.existingBackbone(self.subject, or: "task"))
+        print(summary.lines.joined(separator: "\n"))
+    }
+
+    private func show(_ task: TaskDescription, data: String, backbone: String) throws {
+        let data = try TaskData(task: task, folder: data, protocol: self.splitProtocol)
+        let tokenizer = try loadTokenizer(folder: backbone)
         print("\(task.title) (\(self.splitProtocol.rawValue)), printed: \(task.primary.rawValue)")
         let splits = [("train", data.splits.train), ("validation", data.splits.validation)]
         for (name, examples) in splits + (data.splits.test.map { [("test", $0)] } ?? []) {
@@ -45,11 +60,12 @@ struct Inspect: ParsableCommand {
                     .lines(maximumLength: self.maximumLength).joined(separator: "\n")
             )
         }
+        print("")
         for example in data.splits.train.prefix(3) {
-            let label = example.label.text(of: task)
             for text in example.reading.texts {
-                print("\n\(label): \([text.first, text.second].compactMap(\.self).joined(separator: " ‖ "))")
-                print(self.tokens(text, tokenizer).prefix(self.maximumLength).map(String.init).joined(separator: " "))
+                let encoding = tokenizer.encode(text.first, text.second, maximumLength: self.maximumLength)
+                let tokens = encoding.ids.map { tokenizer.text(of: $0) ?? "\($0)" }.joined(separator: " ")
+                print("\(example.label.text(of: task)): \(oneLine(tokens, limit: .max))")
             }
         }
     }

@@ -57,6 +57,33 @@ struct SweepFolders {
         return try self.register(files.folder)
     }
 
+    /// A backbone's folder that is there, nothing being fetched: a path where it has a `/` or is none in the cache.
+    ///
+    /// - Parameter other: what else the name might have been, for errors.
+    /// - Throws: ``SweepFoldersError`` or `UnknownName` where there is none.
+    func existingBackbone(_ name: String, or other: String? = nil) throws -> String {
+        if !name.contains("/"), let cached = self.cache.cachedFolder(for: name, kind: .backbone) { return cached.path }
+        if name.contains("/") || FileManager.default.fileExists(atPath: "\(name)/config.json") { return name }
+        let known = Catalogue.quintet.entries.filter { $0.kind == .backbone }.map(\.name)
+        guard known.contains(name) else {
+            let tasks = other == nil ? [] : TaskDescription.all.map(\.name)
+            let kind = [other, "backbone"].compactMap(\.self).joined(separator: " or ")
+            throw UnknownName(kind: kind, name: name, known: tasks + known)
+        }
+        throw SweepFoldersError("\(name) is not in the cache; bring it there: quintet fetch \(name)")
+    }
+
+    /// The folder of a task's files in the cache, nothing being fetched.
+    ///
+    /// - Throws: ``SweepFoldersError`` where there is none.
+    func existingData(_ task: TaskDescription) throws -> String {
+        let names = [task.folder, task.name]
+        if let folder = names.lazy.compactMap({ self.cache.cachedFolder(for: $0, kind: .data) }).first {
+            return folder.path
+        }
+        throw SweepFoldersError("\(task.title) is not in the cache; bring it there by quintet fetch, or give --data")
+    }
+
     private func folder(_ name: String, kind: Cache.Kind) async throws -> String {
         if name.contains("/") { return name }
         if let folder = self.cache.cachedFolder(for: name, kind: kind) { return folder.path }
