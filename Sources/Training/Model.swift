@@ -2,6 +2,7 @@ public import Adapters
 public import Encoders
 internal import Layers
 internal import Sweeps
+internal import Tensors
 
 /// The network of one shard: a backbone with what the method adds and the task's head, its parameters in memory.
 public struct Model {
@@ -36,5 +37,19 @@ public struct Model {
         self.network = HeadedEncoder(configuration, head: head, store: store) {
             method.adapter(block: $0, layer: $1, store: store)
         }
+    }
+
+    /// The gradients of all trainable parameters as a safetensors file, under the names of HF `transformers`; what an
+    /// adapter adds has the name that PEFT's files give it, without their `base_model.model.`.
+    func gradients() throws -> [UInt8] {
+        var writer = SafetensorsWriter(metadata: ["format": "pt"])
+        for (declaration, range) in self.store.trainable {
+            writer.add(
+                self.configuration.publishedName(declaration.name),
+                shape: declaration.shape,
+                UnsafeBufferPointer(rebasing: self.store.gradients.view[0][range])
+            )
+        }
+        return try writer.bytes()
     }
 }

@@ -2,6 +2,7 @@ internal import Adapters
 internal import Digests
 internal import Dispatch
 internal import Encoders
+internal import Files
 internal import Layers
 public import Sweeps
 internal import Tasks
@@ -44,6 +45,8 @@ public final class TrainingRun {
     private let arena = Arena()
     private var state: TrainingState
     private let folder: AttemptFolder
+    /// Where the first step's gradients go; nil once they are there.
+    private var gradientsFile: String?
     private let environment: Environment
     private let emit: (TrainerEvent) throws -> Void
     private let isStopping: () -> Bool
@@ -53,6 +56,8 @@ public final class TrainingRun {
     /// - Parameters:
     ///   - folder: of this attempt; checkpoints go here.
     ///   - initial: a folder with parameters to start from instead of new ones.
+    ///   - gradientsFile: gets the gradients of the mean loss of the first step that this run takes, before clipping, of
+    ///     all trainable parameters, as safetensors under HF's names.
     ///   - environment: what the machine is, for the result.
     ///   - emit: is told every event, in order.
     ///   - isStopping: is asked between steps.
@@ -60,6 +65,7 @@ public final class TrainingRun {
         _ order: TrainerOrder,
         folder: String,
         initial: String? = nil,
+        gradientsFile: String? = nil,
         environment: Environment,
         emit: @escaping (TrainerEvent) throws -> Void,
         isStopping: @escaping () -> Bool
@@ -104,6 +110,7 @@ public final class TrainingRun {
         self.team = Team(threads: order.threads)
         self.state = TrainingState(key: shard.key)
         self.folder = attempt
+        self.gradientsFile = gradientsFile
         self.environment = environment
         self.emit = emit
         self.isStopping = isStopping
@@ -178,6 +185,7 @@ public final class TrainingRun {
             team: self.team,
             arena: self.arena
         ).run(examples, dropout: Dropout(seed: UInt64(self.order.shard.seed), step: step))
+        if let path = self.gradientsFile.take() { try DurableFile.write(try self.model.gradients(), to: path) }
         let loss = lossSum / Double(examples.count)
         let learningRate = self.schedule.learningRate(after: step)
         let norm = self.optimizer.update(self.model.store, step: step + 1, learningRate: learningRate, team: self.team)

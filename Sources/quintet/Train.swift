@@ -48,6 +48,14 @@ struct Train: ParsableCommand {
     @Option(help: "A checkpoint to go on from.")
     var resume: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Write the first step's gradients, before clipping, as safetensors under the names of transformers.",
+            valueName: "file"
+        )
+    )
+    var logGradients: String?
+
     @Option(help: "The folder for checkpoints and the scored parameters.")
     var into: String
 
@@ -101,6 +109,7 @@ struct Train: ParsableCommand {
                 order,
                 folder: self.into,
                 initial: self.initial,
+                gradientsFile: self.logGradients,
                 environment: environment,
                 emit: output.write,
                 isStopping: { StopSignal.isRaised }

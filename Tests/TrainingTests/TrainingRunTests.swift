@@ -12,7 +12,8 @@ import Training
 final class SmallShard {
     let folder: String
 
-    init() throws {
+    /// - Parameter configuration: of another encoder; its vocabulary becomes the task's.
+    init(configuration other: [String: Any]? = nil) throws {
         self.folder = FileManager.default.temporaryDirectory.path + "/quintet-training-\(UUID().uuidString)"
         let backbone = self.folder + "/backbone"
         for path in [backbone, self.folder + "/offline"] {
@@ -23,11 +24,12 @@ final class SmallShard {
         }
         let vocabulary = OfflineTask.vocabulary
         try Data(vocabulary.joined(separator: "\n").utf8).write(to: URL(filePath: backbone + "/vocab.txt"))
-        let configuration: [String: Any] = [
-            "model_type": "bert", "hidden_act": "gelu", "vocab_size": vocabulary.count, "hidden_size": 32,
-            "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64, "max_position_embeddings": 64,
-            "type_vocab_size": 2,
-        ]
+        var configuration: [String: Any] =
+            other ?? [
+                "model_type": "bert", "hidden_act": "gelu", "hidden_size": 32, "num_hidden_layers": 2,
+                "num_attention_heads": 4, "intermediate_size": 64, "max_position_embeddings": 64, "type_vocab_size": 2,
+            ]
+        configuration["vocab_size"] = vocabulary.count
         try JSONSerialization.data(withJSONObject: configuration).write(to: URL(filePath: backbone + "/config.json"))
         var writer = SafetensorsWriter()
         for declaration in try EncoderConfiguration(folder: backbone).declarations(trains: { _ in false }) {
@@ -76,9 +78,13 @@ final class SmallShard {
     }
 
     /// Trains, and stops whenever the number of steps done in this process is in `stops`, to go on in a new run.
-    func train(_ order: TrainerOrder, stopsAfter stops: [Int] = [], initial: String? = nil, name: String) throws -> (
-        ShardResult, [TrainerEvent]
-    ) {
+    func train(
+        _ order: TrainerOrder,
+        stopsAfter stops: [Int] = [],
+        initial: String? = nil,
+        gradientsFile: String? = nil,
+        name: String
+    ) throws -> (ShardResult, [TrainerEvent]) {
         var (order, events, stops) = (order, [TrainerEvent](), stops[...])
         let environment = Environment(processor: "p", kernelClass: "k", threads: 1, operatingSystem: "o", version: "v")
         let folder = self.folder + "/" + name
@@ -89,6 +95,7 @@ final class SmallShard {
                 order,
                 folder: folder,
                 initial: initial,
+                gradientsFile: gradientsFile,
                 environment: environment,
                 emit: { event in
                     if case .step = event { steps.withLock { $0 += 1 } }
