@@ -38,6 +38,31 @@ import Testing
         #expect(self.problem("rte") != "accepted")
     }
 
+    /// Goal: files of objects are read as their task's, whatever their entry is called.
+    @Test(arguments: [("cb", "premise", "contradiction"), ("superglue-rte", "premise", "entailment")])
+    func `files of objects with other keys or labels than were published are told`(
+        name: String,
+        key: String,
+        label: String
+    ) throws {
+        let counts = name == "cb" ? [250, 56, 250] : [2490, 277, 3000]
+        func write(_ file: String, _ row: String, _ count: Int) throws {
+            try self.write(file, header: row, row: row, count - 1)
+        }
+        let row = #"{"premise":"a","hypothesis":"b","label":"\#(label)","idx":0}"#
+        try write("train.jsonl", row, counts[0])
+        try write("val.jsonl", row, counts[1])
+        try write("test.jsonl", #"{"premise":"a","hypothesis":"b","idx":0}"#, counts[2])
+        #expect(self.problem(name) == "accepted")
+        try write("val.jsonl", row.replacing(key, with: "text"), counts[1])
+        #expect(self.problem(name).contains("val.jsonl:1: "))
+        try write("val.jsonl", row.replacing(label, with: "maybe"), counts[1])
+        #expect(self.problem(name).contains("val.jsonl:1: ") && self.problem(name).contains("maybe"))
+        try write("val.jsonl", row, counts[1])
+        try write("test.jsonl", "[]", counts[2])
+        #expect(self.problem(name).contains("test.jsonl:1: "))
+    }
+
     @Test func `SQuAD's questions are counted`() throws {
         for name in ["train-v1.1", "dev-v1.1", "train-v2.0", "dev-v2.0"] {
             let text = "{\"data\":[{\"paragraphs\":[{\"qas\":[{\"id\":\"1\"},{\"id\":\"2\"}]}]}]}"
