@@ -73,7 +73,10 @@ public struct EncoderConfiguration: Hashable, Sendable {
     /// - Throws: ``BackboneError`` naming what is missing, out of range or not supported.
     public init(folder: String) throws {
         let path = folder + "/config.json"
-        let bytes = try File.contents(path: path, limitBytes: Self.fileLimitBytes)
+        try self.init(path: path, bytes: try File.contents(path: path, limitBytes: Self.fileLimitBytes))
+    }
+
+    init(path: String, bytes: [UInt8]) throws {
         let object: [String: Any]
         do {
             object = try JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] ?? [:]

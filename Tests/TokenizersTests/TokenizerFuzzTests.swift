@@ -52,6 +52,27 @@ import Testing
         #expect(report.accepted > 0 && report.refused > 0, "\(report)")
     }
 
+    @Test(.timeLimit(.minutes(60))) func `damaged vocab.txt and tokenizer_config.json`() async throws {
+        let (vocabulary, settings) = (
+            try self.bytes("cased/vocab.txt"), try self.bytes("cased/tokenizer_config.json")
+        )
+        let report = try await Fuzzing("vocab.txt and tokenizer_config.json").run([vocabulary, settings]) { input, _ in
+            let isVocabulary = input.first != UInt8(ascii: "{")
+            do {
+                return self.use(
+                    try WordPieceTokenizer.parsing(
+                        vocabulary: isVocabulary ? input : vocabulary,
+                        path: "f",
+                        configuration: try self.json(isVocabulary ? settings : input)
+                    )
+                )
+            } catch is TokenizerError {
+                return .refused
+            }
+        }
+        #expect(report.accepted > 0 && report.refused > 0, "\(report)")
+    }
+
     @Test(.timeLimit(.minutes(60))) func `damaged vocab.json and merges.txt`() async throws {
         let vocabulary = try self.bytes("bytes-files/vocab.json")
         let merges = try self.bytes("bytes-files/merges.txt")
