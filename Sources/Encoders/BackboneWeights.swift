@@ -163,7 +163,7 @@ public struct BackboneWeights: Sendable {
     /// - Throws: ``BackboneError`` where they have none.
     public func head(like head: Head, _ configuration: EncoderConfiguration) throws -> Head {
         let name = configuration.outputPath(head) + ".weight"
-        guard let shape = self.places[name]?.tensor.shape, let outputs = shape.first else {
+        guard let shape = self.places[name]?.shape, let outputs = shape.first else {
             throw BackboneError(
                 path: self.path,
                 "has no head for this task (\(name)); give the folder of a model that was fine-tuned on it"
