@@ -128,7 +128,11 @@ public final class ParameterStore {
         guard let path = names.first(where: { access($0, R_OK) == 0 }) else {
             throw BackboneError(path: folder, "holds neither parameters.safetensors nor adapter_model.safetensors")
         }
-        let file = try Safetensors(path: path)
+        try self.load(try Safetensors(path: path))
+    }
+
+    /// The same of a file that is open.
+    public func load(_ file: Safetensors) throws {
         var ownNames: [String: String] = [:]
         for name in file.tensors.keys {
             let longer = "base_model.model."
@@ -137,7 +141,7 @@ public final class ParameterStore {
         }
         for (declaration, range) in self.trainable {
             guard let name = ownNames[declaration.name], file.tensors[name]?.shape == declaration.shape else {
-                throw BackboneError(path: path, "has no \"\(declaration.name)\" of the shape \(declaration.shape)")
+                throw BackboneError(path: file.path, "has no \"\(declaration.name)\" of the shape \(declaration.shape)")
             }
             _ = UnsafeMutableBufferPointer(rebasing: self.values.mutableView[0][range]).update(
                 from: try file.floats(name)

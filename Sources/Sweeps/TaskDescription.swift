@@ -42,9 +42,14 @@ public enum SplitProtocol: String, Codable, CaseIterable, Sendable {
     case soraStated
     /// AdaLoRA's practice: the whole dev set is the validation set, and there is no test set.
     case fullDev
+    /// The benchmarks' own: as `fullDev`, with the best parameters on dev, which `quintet predict` runs on the test file.
+    case official
+
+    /// Whether a part of the labelled files is kept for testing.
+    public var hasTest: Bool { self == .soraSplit42 || self == .soraStated }
 
     /// The split whose score a table prints.
-    public var reported: String { self == .fullDev ? "validation" : "test" }
+    public var reported: String { self.hasTest ? "test" : "validation" }
 
     /// What a shard scores when it does not say: the last step's parameters, or the best ones on validation.
     public var defaultCheckpoint: String { self == .fullDev ? "last" : "best" }

@@ -23,7 +23,7 @@ struct CandidateReader {
         let candidates = names.map { name in
             Candidate(text: TextPair(first: "\(row.premise) \(question)", second: name), name: name)
         }
-        var result = TaskRows.Row(.candidates(candidates))
+        var result = TaskRows.Row(.candidates(candidates), id: [line.id])
         if self.isLabelled {
             guard let label = row.label else { throw line.error("has no label") }
             guard names.indices.contains(label) else { throw line.error("the label \(label) is neither 0 nor 1") }
@@ -62,7 +62,7 @@ struct CandidateReader {
                 let text = TextPair(first: passage, second: query.query.replacing("@placeholder", with: name))
                 return Candidate(text: text, name: name)
             }
-            var row = TaskRows.Row(.candidates(candidates))
+            var row = TaskRows.Row(.candidates(candidates), id: [query.idx.map(String.init) ?? line.id])
             if self.isLabelled {
                 let answers = (query.answers ?? []).map { Answer(text: $0.text) }
                 guard !answers.isEmpty else { throw line.error("a query has no answers") }
@@ -96,6 +96,7 @@ private struct ReadingRow: Decodable {
 
     struct Query: Decodable {
         var query: String
+        var idx: Int?
         var answers: [Answer]?
     }
 

@@ -28,7 +28,7 @@ struct ObjectReader {
 
     private func row(_ line: JSONLine, isLabelled: Bool) throws(TaskFileError) -> TaskRows.Row {
         let (text, label) = try self.textAndLabel(line)
-        var row = TaskRows.Row(.text(text))
+        var row = TaskRows.Row(.text(text), id: [line.id])
         if isLabelled {
             guard let label else { throw line.error("has no label") }
             row.label = try self.task.labels.label(label.text, path: line.path, line: line.line)
@@ -68,10 +68,14 @@ struct ObjectReader {
     ) throws(TaskFileError) -> [TaskRows.Row] {
         let passage = try line.decode(PassageRow.self).passage
         var rows: [TaskRows.Row] = []
-        for question in passage.questions {
-            for answer in question.answers {
+        for (questionPlace, question) in passage.questions.enumerated() {
+            for (answerPlace, answer) in question.answers.enumerated() {
                 let text = TextPair(first: passage.text, second: "\(question.question) \(answer.text)")
-                var row = TaskRows.Row(.text(text), group: questions)
+                var row = TaskRows.Row(
+                    .text(text),
+                    group: questions,
+                    id: [line.id, String(question.idx ?? questionPlace), String(answer.idx ?? answerPlace)]
+                )
                 if isLabelled {
                     guard let label = answer.label else { throw line.error("an answer has no label") }
                     row.label = try self.task.labels.label(label.text, path: line.path, line: line.line)
@@ -101,6 +105,13 @@ struct JSONLine {
     }
 
     func error(_ reason: String) -> TaskFileError { TaskFileError(self.path, line: self.line, reason) }
+
+    /// The object's `idx`, else its place in the file.
+    var id: String {
+        struct Numbered: Decodable { var idx: Int? }
+        let idx = (try? self.decode(Numbered.self))?.idx
+        return String(idx ?? self.line - 1)
+    }
 }
 
 extension DecodingError {
@@ -199,11 +210,13 @@ private struct PassageRow: Decodable {
     }
 
     struct Question: Decodable {
+        var idx: Int?
         var question: String
         var answers: [Answer]
     }
 
     struct Answer: Decodable {
+        var idx: Int?
         var text: String
         var label: LabelText?
     }

@@ -38,7 +38,7 @@ struct QuestionReader {
                     else { throw error("has \"\(answer.text.prefix(40))\" not at \(answer.start) of its context") }
                     gold.append(Answer(text: answer.text, place: answer.start..<answer.start + text.count))
                 }
-                result.rows.append(TaskRows.Row(reading, label: isLabelled ? .answers(gold) : nil))
+                result.rows.append(TaskRows.Row(reading, label: isLabelled ? .answers(gold) : nil, id: [row.id]))
             }
         }
         guard !result.rows.isEmpty else { throw TaskFileError(path, "has no questions") }

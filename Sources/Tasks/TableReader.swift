@@ -28,7 +28,8 @@ struct TableReader {
             }
             func text(_ column: Int) -> String { String(decoding: cells[column], as: UTF8.self) }
             var row = TaskRows.Row(
-                .text(TextPair(first: text(columns.first), second: columns.second.map(text)))
+                .text(TextPair(first: text(columns.first), second: columns.second.map(text))),
+                id: [String(line - skipped - 1)]
             )
             if let column = columns.label {
                 row.label = try self.task.labels.label(text(column), path: file.path, line: line)

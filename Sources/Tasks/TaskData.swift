@@ -27,7 +27,7 @@ public struct TaskData: Sendable {
     /// `soraSplit42` (seed 42 whatever the shard's seed is): for tasks with a small training set, validation and test
     /// are the halves of dev, permuted; for QQP, QNLI, SST-2, ReCoRD and SQuAD validation is 1,000 of train, permuted, train the rest,
     /// and test the whole of dev. `soraStated`: the latter for all tasks with at least 10,000 training examples.
-    /// `fullDev`: validation is the whole of dev, and there is no test.
+    /// `fullDev` and `official`: validation is the whole of dev, and there is no test.
     ///
     /// MNLI's two dev sets are each halved and limited on its own; MultiRC's examples are permuted by question.
     ///
@@ -66,7 +66,7 @@ public struct TaskData: Sendable {
         self.task = task
         var splits =
             switch splitProtocol {
-            case .fullDev: Splits(train: train, validation: dev, test: nil)
+            case .fullDev, .official: Splits(train: train, validation: dev, test: nil)
             case .soraSplit42:
                 Self.largeTasks.contains(task.name)
                     ? Self.takingValidation(of: train, test: dev) : Self.halving(dev, of: task, train: train)

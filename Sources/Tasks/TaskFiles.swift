@@ -55,6 +55,22 @@ public struct TaskFiles: Sendable {
         try self.rows(split).rows.flatMap(\.reading.texts)
     }
 
+    /// What is to be predicted: the test file, or dev where no test file is published (SQuAD).
+    public var predicted: OfficialSplit { self.form == .questions ? .dev : .test }
+
+    /// The rows to be predicted, in the file's order. Their labels mean nothing.
+    public func unlabelled() throws(TaskFileError) -> [Example] {
+        try self.rows(self.predicted).rows.map {
+            Example($0.reading, label: self.task.labels.unknown, group: $0.group)
+        }
+    }
+
+    /// Predictions for ``unlabelled()`` as the benchmark's server takes them: its files' texts by their names.
+    public func submission(_ predictions: [Label]) throws(TaskFileError) -> [String: String] {
+        let rows = try self.rows(self.predicted).rows
+        return Submission(task: self.task, isTable: self.form == .tables).files(rows, predictions)
+    }
+
     /// Reads a file as ``examples(_:)`` does.
     ///
     /// - Returns: the lines of rows that are left out because they lack columns: a few of QQP's.

@@ -7,11 +7,14 @@ struct TaskRows {
         var reading: Reading
         var label: Label?
         var group: Int
+        /// What the file calls it, or its place there; of MultiRC's answers the passage, the question and the answer.
+        var id: [String]
 
-        init(_ reading: Reading, label: Label? = nil, group: Int = 0) {
+        init(_ reading: Reading, label: Label? = nil, group: Int = 0, id: [String]) {
             self.reading = reading
             self.label = label
             self.group = group
+            self.id = id
         }
     }
 

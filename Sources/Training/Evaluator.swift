@@ -51,7 +51,7 @@ struct Evaluator {
     }
 
     /// The mean loss, and what the model says of each example.
-    private func predict(_ examples: [EncodedExample], isStopping: () -> Bool) -> (loss: Double, [Label])? {
+    func predict(_ examples: [EncodedExample], isStopping: () -> Bool) -> (loss: Double, [Label])? {
         let sequences = examples.flatMap(\.sequences)
         var (loss, predictions) = (0.0, [Label]())
         predictions.reserveCapacity(examples.count)

@@ -24,14 +24,14 @@ import Testing
     }
 
     @Test(arguments: [
-        ("boolq", "is it so", "It -- is so.", 1),
-        ("cb", "P.", "H.", 2),
-        ("rte", "P.", "H.", 1),
-        ("wic", "🙂 A *set*.", "*Sets*", 0),
-        ("wsc", "Ann met  Eve, and *she* smiled.", "Ann", 1),
+        ("boolq", "is it so", "It -- is so.", 1, "0"),
+        ("cb", "P.", "H.", 2, "1"),
+        ("rte", "P.", "H.", 1, "1"),
+        ("wic", "🙂 A *set*.", "*Sets*", 0, "2"),
+        ("wsc", "Ann met  Eve, and *she* smiled.", "Ann", 1, "3"),
     ])
-    func `gives the model its texts`(task: String, first: String, second: String, label: Int) throws {
-        let row = TaskRows.Row(.text(TextPair(first: first, second: second)), label: .classIndex(label))
+    func `gives the model its texts`(task: String, first: String, second: String, label: Int, id: String) throws {
+        let row = TaskRows.Row(.text(TextPair(first: first, second: second)), label: .classIndex(label), id: [id])
         let line = try #require(Self.lines[task])
         #expect(try self.read(task, line + "\r\n").rows == [row])
     }
@@ -43,6 +43,7 @@ import Testing
         #expect(rows.allSatisfy { $0.reading.first == "T." })
         #expect(rows.map(\.label) == [0, 1, 1, 0, 1, 1].map(Label.classIndex))
         #expect(rows.map(\.group) == [0, 0, 1, 2, 2, 3])
+        #expect(rows[..<3].map(\.id) == [["6", "5", "1"], ["6", "5", "2"], ["6", "6", "3"]])
     }
 
     @Test func `BoolQ's first release calls the label answer`() throws {
@@ -52,7 +53,7 @@ import Testing
 
     @Test func `a test file has no labels`() throws {
         let rows = try self.read("cb", #"{"premise": "P.", "hypothesis": "H.", "idx": 0}"#, isLabelled: false).rows
-        #expect(rows == [TaskRows.Row(.text(TextPair(first: "P.", second: "H.")))])
+        #expect(rows == [TaskRows.Row(.text(TextPair(first: "P.", second: "H.")), id: ["0"])])
     }
 
     @Test(arguments: [

@@ -20,7 +20,7 @@ import Testing
 
     @Test func `reads several answers, whose places count Unicode scalars`() throws {
         let answers = [Answer(text: "Ann", place: 2..<5), Answer(text: "Ann met Eve", place: 2..<13)]
-        let row = TaskRows.Row(.question("Who?", context: "🙂 Ann met Eve."), label: .answers(answers))
+        let row = TaskRows.Row(.question("Who?", context: "🙂 Ann met Eve."), label: .answers(answers), id: ["1"])
         #expect(try self.read(Self.first) == [row])
     }
 

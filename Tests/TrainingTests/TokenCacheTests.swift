@@ -75,4 +75,5 @@ private struct Mute: Tokenizer {
         Encoding(ids: [], typeIDs: [])
     }
     func tokens(_ text: String) -> Tokens { Tokens(ids: [], offsets: []) }
+    func text(of id: Int32) -> String? { nil }
 }

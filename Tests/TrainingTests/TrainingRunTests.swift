@@ -213,6 +213,24 @@ struct TestFailure: Error {
         #expect(result.scored.metrics[.accuracy] ?? 0 > 0.8)
     }
 
+    /// Goal: what was scored can be run on other rows. Method: on the rows that were scored, it scores the same.
+    @Test func `scored parameters predict as they were scored`() throws {
+        let shard = try SmallShard()
+        let settings: Settings = ["protocol": .text("official"), "evaluationExamples": .integer(200)]
+        let order = try shard.order(method: "lora", settings)
+        let (result, _) = try shard.train(order, name: "run")
+        #expect(result.scored.split == "validation")
+        let task = try TaskDescription.named("offline")
+        let predictor = try Predictor(
+            order.shard,
+            backboneFolder: order.backboneFolder,
+            parameters: try Safetensors(path: shard.folder + "/run/parameters.safetensors")
+        )
+        let dev = try TaskFiles(task: task, folder: shard.folder).examples(.dev)
+        let predictions = predictor.predict(dev, threads: 2)
+        #expect(score(predictions, against: dev.map(\.label), for: task) == result.scored.metrics)
+    }
+
     /// Goal: `initial` brings every trainable parameter, under our names and under PEFT's.
     /// Method: a run with learning rate 0 ends with the parameters that it started from.
     @Test func `training starts from a saved adapter and head`() throws {

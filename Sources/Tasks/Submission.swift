@@ -1,0 +1,104 @@
+import Foundation
+internal import Sweeps
+
+/// Predictions as the benchmarks' servers take them.
+///
+/// GLUE: a table of index and prediction; MNLI one for each of its test sets. SuperGLUE: an object a line with `idx` and
+/// `label`, MultiRC's one a passage. SQuAD: one object from ids to answers.
+struct Submission {
+    let task: TaskDescription
+    /// GLUE's form.
+    let isTable: Bool
+
+    /// The files' texts by their names.
+    func files(_ rows: [TaskRows.Row], _ predictions: [Label]) -> [String: String] {
+        precondition(rows.count == predictions.count, "\(predictions.count) predictions for \(rows.count) rows")
+        let all = Array(zip(rows, predictions))
+        if self.task.labels == .span { return ["predictions.json": Self.answers(all)] }
+        guard self.isTable else {
+            let lines = self.task.name == "multirc" ? self.passages(all) : all.map(self.object)
+            return ["\(self.task.title).jsonl": lines.joined(separator: "\n") + "\n"]
+        }
+        guard self.task.name == "mnli" else { return ["\(self.task.title).tsv": self.table(all)] }
+        return [
+            "MNLI-m.tsv": self.table(all.filter { $0.0.group == 0 }),
+            "MNLI-mm.tsv": self.table(all.filter { $0.0.group == 1 }),
+        ]
+    }
+
+    private func table(_ rows: [(TaskRows.Row, Label)]) -> String {
+        let lines = rows.map { row, label in "\(row.id[0])\t\(self.text(label))" }
+        return (["index\tprediction"] + lines).joined(separator: "\n") + "\n"
+    }
+
+    /// A label as the task's files write it; scores stay within STS-B's range.
+    private func text(_ label: Label) -> String {
+        switch (label, self.task.labels) {
+        case (.classIndex(let index), .classes(let names)): names[index]
+        case (.score(let score), _): String(min(5, max(0, score)))
+        case (.answers(let answers), _): answers.first?.text ?? ""
+        case (.classIndex, _): preconditionFailure("\(label) is no label of \(self.task.name)")
+        }
+    }
+
+    private func object(_ row: TaskRows.Row, _ label: Label) -> String {
+        let value: String =
+            switch (self.task.name, row.reading) {
+            case ("copa", .candidates(let candidates)):
+                String(candidates.firstIndex { $0.name == self.text(label) } ?? 0)
+            // As Python writes truth.
+            case ("wsc", _): quoted(self.text(label).capitalized)
+            default: quoted(self.text(label))
+            }
+        return #"{"idx": \#(row.id[0]), "label": \#(value)}"#
+    }
+
+    private func passages(_ rows: [(TaskRows.Row, Label)]) -> [String] {
+        runs(rows) { $0.0.id[0] }.map { passage in
+            let questions = runs(passage) { $0.0.id[1] }.map { question in
+                let answers = question.map { row, label in #"{"idx": \#(row.id[2]), "label": \#(self.text(label))}"# }
+                return #"{"idx": \#(question[0].0.id[1]), "answers": [\#(answers.joined(separator: ", "))]}"#
+            }
+            let all = questions.joined(separator: ", ")
+            return #"{"idx": \#(passage[0].0.id[0]), "passage": {"questions": [\#(all)]}}"#
+        }
+    }
+
+    private static func answers(_ rows: [(TaskRows.Row, Label)]) -> String {
+        let lines = rows.map { row, label in
+            guard case .answers(let answers) = label else { preconditionFailure("\(label) is no answer") }
+            return "\(quoted(row.id[0])): \(quoted(answers.first?.text ?? ""))"
+        }
+        return "{\(lines.joined(separator: ",\n"))}\n"
+    }
+}
+
+extension Labels {
+    /// Of a row that has no label.
+    var unknown: Label {
+        switch self {
+        case .classes: .classIndex(0)
+        case .score: .score(0)
+        case .candidate, .span: .answers([])
+        }
+    }
+}
+
+/// A text in JSON.
+private func quoted(_ text: String) -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .withoutEscapingSlashes
+    guard let data = try? encoder.encode(text) else { preconditionFailure("a text has no JSON: \(text)") }
+    return String(decoding: data, as: UTF8.self)
+}
+
+/// Neighbours of one key.
+private func runs<Element>(_ all: [Element], _ key: (Element) -> String) -> [[Element]] {
+    all.reduce(into: [[Element]]()) { runs, element in
+        if let last = runs.last?.last, key(last) == key(element) {
+            runs[runs.count - 1].append(element)
+        } else {
+            runs.append([element])
+        }
+    }
+}
