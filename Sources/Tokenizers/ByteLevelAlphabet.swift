@@ -41,9 +41,9 @@ enum ByteLevelAlphabet {
     /// The text that a token's bytes are, with the scalars that stand for blanks and controls; nil where they are no
     /// whole characters, or some that nobody sees.
     static func shown(_ bytes: [UInt8]) -> [UInt8]? {
-        guard bytes.contains(where: { $0 >= 0x80 }), let text = String(validating: bytes, as: UTF8.self) else {
-            return nil
-        }
+        guard bytes.count > 1, bytes.contains(where: { $0 >= 0x80 }),
+            let text = String(validating: bytes, as: UTF8.self)
+        else { return nil }
         var shown = String.UnicodeScalarView()
         for scalar in text.unicodeScalars {
             guard !scalar.isASCII else {
