@@ -138,7 +138,7 @@ public struct BackboneWeights: Sendable {
     /// The bytes of all tensors in the files, by their type.
     public var bytesByType: [Safetensors.ElementType: Int] {
         self.places.values.reduce(into: [:]) { bytes, place in
-            bytes[place.type, default: 0] += place.shape.reduce(place.type.bytes, *)
+            bytes[place.type, default: 0] += place.shape.reduce(1, *) * place.type.bytes
         }
     }
 

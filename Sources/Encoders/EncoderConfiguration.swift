@@ -76,6 +76,7 @@ public struct EncoderConfiguration: Hashable, Sendable {
         try self.init(path: path, bytes: try File.contents(path: path, limitBytes: Self.fileLimitBytes))
     }
 
+    /// The same of bytes at hand; `path` is for messages.
     init(path: String, bytes: [UInt8]) throws {
         let object: [String: Any]
         do {

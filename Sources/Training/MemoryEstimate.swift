@@ -5,9 +5,9 @@ public import Sweeps
 
 /// What a trainer will have resident at most, before it is started: a shard goes only where that fits.
 ///
-/// It counts what training is made of: what is read of the backbone's files, and what is frozen and not stored as 32-bit
-/// floats once more; of each trainable parameter its value, gradient, two
-/// moments and best value; the activations and gradients of one pass. A benchmark compares it with the system's figure.
+/// It counts what training is made of: what is read of the backbone's files, and frozen parameters once more where they
+/// are not stored as 32-bit floats; of each trainable parameter its value, gradient, two moments and best value; the
+/// activations and gradients of one pass. A benchmark compares it with the system's figure.
 ///
 /// - Throws: ``BackboneError`` for weights that lack what the configuration describes.
 public func estimatedMemoryBytes(
