@@ -172,6 +172,9 @@ public struct Hello: Hashable, Codable, Sendable {
     /// The most slots or leases that a worker may name.
     public static let slotsLimit = 1024
 
+    /// The times that a worker's machine may have left: up to a hundred years.
+    public static let secondsLeftRange = 0...100 * 366 * 86_400
+
     /// Why the coordinator cannot work with this worker; `nil` when it can.
     public var objection: String? {
         guard self.magic == ProtocolVersion.magic else { return "this is no quintet worker" }
@@ -188,6 +191,9 @@ public struct Hello: Hashable, Codable, Sendable {
         }
         guard self.kernels?.count ?? 0 <= Self.labelsLimit else {
             return "the worker names \(self.kernels?.count ?? 0) kernels; it may name \(Self.labelsLimit)"
+        }
+        guard self.secondsLeft.map(Self.secondsLeftRange.contains) ?? true else {
+            return "the worker has \(self.secondsLeft ?? 0) s left; it may have 0 to \(Self.secondsLeftRange.upperBound)"
         }
         return nil
     }

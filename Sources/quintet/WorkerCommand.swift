@@ -66,7 +66,9 @@ struct WorkerCommand: AsyncParsableCommand {
         if let memory, !(1..<1 << 40).contains(memory) {
             throw ValidationError("--memory is \(memory); give the MiB that this worker may use.")
         }
-        if let deadline, deadline < 0 { throw ValidationError("--deadline is \(deadline); give 0 or more.") }
+        if let deadline, !Hello.secondsLeftRange.contains(deadline) {
+            throw ValidationError("--deadline is \(deadline); give 0 to \(Hello.secondsLeftRange.upperBound) seconds.")
+        }
         guard self.labels.count <= Hello.labelsLimit else {
             throw ValidationError("--label is given \(self.labels.count) times; give at most \(Hello.labelsLimit).")
         }
@@ -75,7 +77,8 @@ struct WorkerCommand: AsyncParsableCommand {
     /// Slurm gives the end of its job in seconds since 1970.
     private var secondsLeft: Int? {
         let end = ProcessInfo.processInfo.environment["SLURM_JOB_END_TIME"].flatMap(Int64.init)
-        return self.deadline ?? end.map { Int(max(0, $0 - currentSeconds())) }
+        let left = end.map { Int(max(0, max(0, $0) - currentSeconds())) }
+        return self.deadline ?? left.map { min($0, Hello.secondsLeftRange.upperBound) }
     }
 
     func run() async throws {

@@ -144,6 +144,12 @@ import Testing
     @Test func `a hello from elsewhere is turned away with its reason`() {
         var hello = Hello(version: "9", host: "h", slots: 1, threads: 1, cores: 1, memoryBytes: 1, holding: [])
         #expect(hello.objection == nil)
+        for seconds in [Int.min, -1, Int.max] {
+            hello.secondsLeft = seconds
+            #expect(hello.objection?.contains("\(seconds) s left; it may have 0 to") == true)
+        }
+        hello.secondsLeft = 0
+        #expect(hello.objection == nil)
         hello.protocolVersion = 99
         #expect(hello.objection?.contains("run the same quintet on both") == true)
         hello.magic = "other"
