@@ -75,18 +75,27 @@ public enum DurableFile {
             return nil
         }
         defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: bytesLimit + 1)
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw StorageError("read", path) }
+        // Memory is the file's business, not the limit's; the file may grow meanwhile.
+        var bytes = [UInt8](repeating: 0, count: min(max(0, Int(status.st_size)), bytesLimit) + 1)
         var filled = 0
-        while filled < bytes.count {
+        while true {
+            if filled == bytes.count {
+                guard filled <= bytesLimit else { throw StorageError("read", path, code: EFBIG) }
+                bytes += [UInt8](repeating: 0, count: min(filled, bytesLimit + 1 - filled))
+            }
             let count = bytes.withUnsafeMutableBytes {
                 Self.systemRead(descriptor, $0.baseAddress! + filled, $0.count - filled)
             }
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw StorageError("read", path) }
-            if count == 0 { return Array(bytes.prefix(filled)) }
+            if count == 0 {
+                bytes.removeLast(bytes.count - filled)
+                return bytes
+            }
             filled += count
         }
-        throw StorageError("read", path, code: EFBIG)
     }
 
     /// Renames, and makes the new name durable.
