@@ -20,17 +20,21 @@ import Tokenizers
     }
 
     /// Contexts of many words, one of them telling: the answer.
-    private static func questions(_ count: Int, seed: UInt64) -> String {
+    ///
+    /// - Parameter unanswered: every so many have no such word, and no answer (SQuAD 2.0).
+    private static func questions(_ count: Int, seed: UInt64, unanswered: Int? = nil) -> String {
         let numbers = RandomStream(seed: seed, stream: 1)
         let plain = ["the", "story", "film", "of", "a", "river", "in", "morning", "light", "was", "so"]
         let rows = (0..<count).map { row in
             let length = 20 + Int(numbers.uniform(at: 1000 * row) * 30)
             var words = (0..<length).map { plain[Int(numbers.uniform(at: 1000 * row + $0 + 1) * Float(plain.count))] }
             let place = Int(numbers.uniform(at: 1000 * row + 500) * Float(length))
-            words[place] = Self.telling[row % Self.telling.count]
+            let isUnanswered = unanswered.map { row % $0 == 0 } ?? false
+            if !isUnanswered { words[place] = Self.telling[row % Self.telling.count] }
             let start = words[..<place].joined(separator: " ").count + (place > 0 ? 1 : 0)
             let answer = #"{"text": "\#(words[place])", "answer_start": \#(start)}"#
-            let question = #"{"id": "\#(row)", "question": "was it so", "answers": [\#(answer)]}"#
+            let answers = isUnanswered ? #"[], "is_impossible": true"# : "[\(answer)]"
+            let question = #"{"id": "\#(row)", "question": "was it so", "answers": \#(answers)}"#
             return #"{"context": "\#(words.joined(separator: " "))", "qas": [\#(question)]}"#
         }
         return #"{"data": [{"paragraphs": [\#(rows.joined(separator: ", "))]}]}"#
@@ -56,6 +60,23 @@ import Tokenizers
         other.tokensFolder = shard.folder + "/tokens"
         let (again, _) = try shard.train(other, stopsAfter: [3, 50], name: "again")
         #expect(again.parametersDigest == result.parametersDigest && again.scored.loss == result.scored.loss)
+    }
+
+    /// Goal: that there is no answer is learned too. Method: one in three contexts has no telling word.
+    @Test func `no answer is an answer of SQuAD 2-0`() throws {
+        let shard = try SmallShard()
+        let files = [
+            "train-v2.0.json": Self.questions(300, seed: 3, unanswered: 3),
+            "dev-v2.0.json": Self.questions(60, seed: 4, unanswered: 3),
+        ]
+        try Self.write(files, into: shard.folder + "/squad")
+        let settings: Settings = [
+            "protocol": .text("fullDev"), "trainingExamples": .integer(300), "epochs": .integer(8),
+            "maximumLength": .integer(60), "learningRate": .number(3e-3),
+        ]
+        let (result, _) = try shard.train(shard.order(method: "full", task: "squad-2", settings), name: "squad-2")
+        #expect(result.steps == 8 * 38, "every context is one window")
+        #expect(try #require(result.scored.metrics[.exactMatch]) > 0.9)
     }
 
     /// A passage with two telling words as candidates; the glad one is right.
