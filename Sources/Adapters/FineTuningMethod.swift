@@ -15,9 +15,18 @@ public protocol FineTuningMethod: Sendable {
 
     /// What it puts beside a linear layer.
     func adapter(block: Int, layer: LinearLayer, store: ParameterStore) -> (any LinearAdapter)?
+
+    /// What Hugging Face's PEFT says of the method in `adapter_config.json`, without what a task adds; nil where PEFT has
+    /// no such method, or the method adds nothing.
+    func peftConfiguration(_ configuration: EncoderConfiguration) -> [String: CanonicalJSON]?
+
+    /// The weight of a layer, `[out, in]`, with what stands beside it added; nil where nothing does.
+    func mergedWeight(block: Int, layer: LinearLayer, store: ParameterStore) -> [Float]?
 }
 
 extension FineTuningMethod {
+    public func peftConfiguration(_ configuration: EncoderConfiguration) -> [String: CanonicalJSON]? { nil }
+    public func mergedWeight(block: Int, layer: LinearLayer, store: ParameterStore) -> [Float]? { nil }
     public func declarations(_ configuration: EncoderConfiguration) -> [ParameterDeclaration] { [] }
     public func adapter(block: Int, layer: LinearLayer, store: ParameterStore) -> (any LinearAdapter)? { nil }
 }

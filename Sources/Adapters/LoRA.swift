@@ -46,6 +46,10 @@ public struct LoRA: FineTuningMethod {
     }
 
     public func adapter(block: Int, layer: LinearLayer, store: ParameterStore) -> (any LinearAdapter)? {
+        self.update(block: block, layer: layer, store: store)
+    }
+
+    private func update(block: Int, layer: LinearLayer, store: ParameterStore) -> LowRankUpdate? {
         guard self.targets.contains(layer) else { return nil }
         let path = layer.path(block: block)
         return LowRankUpdate(
@@ -53,6 +57,34 @@ public struct LoRA: FineTuningMethod {
             b: store[path + ".lora_B.weight"],
             scale: Float(self.alpha) / Float(self.rank)
         )
+    }
+}
+
+extension LoRA {
+    public func peftConfiguration(_ configuration: EncoderConfiguration) -> [String: CanonicalJSON]? {
+        // In full, since PEFT takes a bare `output.dense` for the attention's too.
+        let layers = LinearLayer.allCases.filter(self.targets.contains).map { layer in
+            let published = configuration.publishedName(layer.path(block: 0) + ".weight").dropLast(".weight".count)
+            return published.split(separator: ".layer.0.", maxSplits: 1)[1].replacing(".", with: "\\.")
+        }
+        return [
+            "peft_type": .text("LORA"),
+            "r": .integer(self.rank),
+            "lora_alpha": .number(self.alpha),
+            "lora_dropout": .number(0),
+            "bias": .text("none"),
+            "fan_in_fan_out": .flag(false),
+            "target_modules": .text(".*\\.encoder\\.layer\\.\\d+\\.(\(layers.joined(separator: "|")))"),
+        ]
+    }
+
+    public func mergedWeight(block: Int, layer: LinearLayer, store: ParameterStore) -> [Float]? {
+        guard let update = self.update(block: block, layer: layer, store: store) else { return nil }
+        let weight = store[layer.path(block: block) + ".weight"].value
+        let merged = Matrix(rows: weight.rows, columns: weight.columns)
+        merged.mutableView.copy(weight)
+        multiply(update.b.value, update.a.value, scale: update.scale, adding: true, into: merged.mutableView)
+        return merged.view.values
     }
 }
 

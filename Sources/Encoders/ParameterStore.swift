@@ -120,13 +120,13 @@ public final class ParameterStore {
     }
 
     /// Takes over the trainable parameters of a saved adapter and head: `parameters.safetensors` as training leaves it,
-    /// or `adapter_model.safetensors` with PEFT's longer names.
+    /// `adapter_model.safetensors` with PEFT's longer names, or a whole model's `model.safetensors`.
     ///
     /// - Throws: ``BackboneError`` for a file that lacks one of them.
     public func load(folder: String) throws {
-        let names = ["parameters.safetensors", "adapter_model.safetensors"].map { folder + "/" + $0 }
-        guard let path = names.first(where: { access($0, R_OK) == 0 }) else {
-            throw BackboneError(path: folder, "holds neither parameters.safetensors nor adapter_model.safetensors")
+        let names = ["parameters.safetensors", "adapter_model.safetensors", "model.safetensors"]
+        guard let path = names.map({ folder + "/" + $0 }).first(where: { access($0, R_OK) == 0 }) else {
+            throw BackboneError(path: folder, "holds none of \(names.joined(separator: ", "))")
         }
         try self.load(try Safetensors(path: path))
     }

@@ -1,4 +1,3 @@
-import Foundation
 internal import Sweeps
 
 /// Predictions as the benchmarks' servers take them.
@@ -14,10 +13,10 @@ struct Submission {
     func files(_ rows: [TaskRows.Row], _ predictions: [Label]) -> [String: String] {
         precondition(rows.count == predictions.count, "\(predictions.count) predictions for \(rows.count) rows")
         let all = Array(zip(rows, predictions))
-        if self.task.labels == .span { return ["predictions.json": Self.answers(all)] }
+        if self.task.labels == .span { return ["predictions.json": self.answers(all).written + "\n"] }
         guard self.isTable else {
             let lines = self.task.name == "multirc" ? self.passages(all) : all.map(self.object)
-            return ["\(self.task.title).jsonl": lines.joined(separator: "\n") + "\n"]
+            return ["\(self.task.title).jsonl": lines.map(\.written).joined(separator: "\n") + "\n"]
         }
         guard self.task.name == "mnli" else { return ["\(self.task.title).tsv": self.table(all)] }
         return [
@@ -41,35 +40,33 @@ struct Submission {
         }
     }
 
-    private func object(_ row: TaskRows.Row, _ label: Label) -> String {
-        let value: String =
+    private func object(_ row: TaskRows.Row, _ label: Label) -> CanonicalJSON {
+        let value: CanonicalJSON =
             switch (self.task.name, row.reading) {
             case ("copa", .candidates(let candidates)):
-                String(candidates.firstIndex { $0.name == self.text(label) } ?? 0)
+                .integer(candidates.firstIndex { $0.name == self.text(label) } ?? 0)
             // As Python writes truth.
-            case ("wsc", _): quoted(self.text(label).capitalized)
-            default: quoted(self.text(label))
+            case ("wsc", _): .text(self.text(label) == "true" ? "True" : "False")
+            default: .text(self.text(label))
             }
-        return #"{"idx": \#(row.id[0]), "label": \#(value)}"#
+        return .object(["idx": index(row.id[0]), "label": value])
     }
 
-    private func passages(_ rows: [(TaskRows.Row, Label)]) -> [String] {
+    private func passages(_ rows: [(TaskRows.Row, Label)]) -> [CanonicalJSON] {
         runs(rows) { $0.0.id[0] }.map { passage in
             let questions = runs(passage) { $0.0.id[1] }.map { question in
-                let answers = question.map { row, label in #"{"idx": \#(row.id[2]), "label": \#(self.text(label))}"# }
-                return #"{"idx": \#(question[0].0.id[1]), "answers": [\#(answers.joined(separator: ", "))]}"#
+                let answers = question.map { row, label in
+                    CanonicalJSON.object(["idx": index(row.id[2]), "label": index(self.text(label))])
+                }
+                return CanonicalJSON.object(["idx": index(question[0].0.id[1]), "answers": .array(answers)])
             }
-            let all = questions.joined(separator: ", ")
-            return #"{"idx": \#(passage[0].0.id[0]), "passage": {"questions": [\#(all)]}}"#
+            return .object(["idx": index(passage[0].0.id[0]), "passage": .object(["questions": .array(questions)])])
         }
     }
 
-    private static func answers(_ rows: [(TaskRows.Row, Label)]) -> String {
-        let lines = rows.map { row, label in
-            guard case .answers(let answers) = label else { preconditionFailure("\(label) is no answer") }
-            return "\(quoted(row.id[0])): \(quoted(answers.first?.text ?? ""))"
-        }
-        return "{\(lines.joined(separator: ",\n"))}\n"
+    private func answers(_ rows: [(TaskRows.Row, Label)]) -> CanonicalJSON {
+        let texts = rows.map { row, label in (row.id[0], CanonicalJSON.text(self.text(label))) }
+        return .object(Dictionary(texts) { first, _ in first })
     }
 }
 
@@ -84,13 +81,7 @@ extension Labels {
     }
 }
 
-/// A text in JSON.
-private func quoted(_ text: String) -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = .withoutEscapingSlashes
-    guard let data = try? encoder.encode(text) else { preconditionFailure("a text has no JSON: \(text)") }
-    return String(decoding: data, as: UTF8.self)
-}
+private func index(_ text: String) -> CanonicalJSON { Int(text).map(CanonicalJSON.integer) ?? .text(text) }
 
 /// Neighbours of one key.
 private func runs<Element>(_ all: [Element], _ key: (Element) -> String) -> [[Element]] {

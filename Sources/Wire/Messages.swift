@@ -193,7 +193,8 @@ public struct Hello: Hashable, Codable, Sendable {
             return "the worker names \(self.kernels?.count ?? 0) kernels; it may name \(Self.labelsLimit)"
         }
         guard self.secondsLeft.map(Self.secondsLeftRange.contains) ?? true else {
-            return "the worker has \(self.secondsLeft ?? 0) s left; it may have 0 to \(Self.secondsLeftRange.upperBound)"
+            let limit = Self.secondsLeftRange.upperBound
+            return "the worker has \(self.secondsLeft ?? 0) s left; it may have 0 to \(limit)"
         }
         return nil
     }

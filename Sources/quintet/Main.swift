@@ -50,7 +50,7 @@ struct Quintet: AsyncParsableCommand {
         abstract: "Runs grids of fine-tuning experiments on many machines and averages them over seeds.",
         version: Self.version,
         subcommands: [
-            Launch.self, Resume.self, Collect.self, Show.self, Predict.self, Status.self, Why.self,
+            Launch.self, Resume.self, Collect.self, Show.self, Predict.self, Export.self, Status.self, Why.self,
             CoordinatorCommand.self, Submit.self, Pause.self, Unpause.self, Cancel.self, Weigh.self, WorkerCommand.self,
             Workers.self, Approve.self, Ban.self, Rotate.self, FetchCommand.self, Verify.self, GarbageCollection.self,
             Inspect.self, Train.self, Encode.self, Simulate.self,

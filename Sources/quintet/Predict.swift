@@ -1,14 +1,10 @@
 import ArgumentParser
-import Coordination
 import CoordinatorShell
-import Encoders
-import Files
 import Foundation
 import Sweeps
 import Tasks
 import Tensors
 import Training
-import Wire
 
 /// `quintet predict`
 struct Predict: ParsableCommand {
@@ -41,52 +37,18 @@ struct Predict: ParsableCommand {
         let named = try store.shards(named: self.shards)
         for (sweep, shard) in named {
             let folder = named.count == 1 ? self.into : "\(self.into)/\(shard.planned.name)"
-            for path in try self.predict(shard, of: sweep, in: store, into: folder) { print(path) }
+            let finished = try FinishedShard(shard, of: sweep, in: store, blobs: self.state.folder.blobs)
+            for path in try self.predict(finished, into: folder) { print(path) }
         }
     }
 
     /// - Returns: the files that were written.
-    private func predict(
-        _ shard: SweepShard,
-        of sweep: StoredSweep,
-        in store: Store,
-        into folder: String
-    ) throws -> [String] {
-        guard shard.result != nil, let stored = try store.shard(shard.key) else {
-            throw SessionError("\(shard.planned.name) has no result: \(Status.state(of: shard))")
-        }
-        let folders = try store.folders(of: sweep.name)
-        guard let backbone = folders.first(where: { $0.manifest.digest == stored.backbone }),
-            let data = folders.first(where: { $0.manifest.digest == stored.data })
-        else {
-            throw SessionError("\(shard.planned.name): its backbone or data is not known here; launch its grid again")
-        }
-        try SweepFolders().check([backbone, data])
-        let files = try TaskFiles(task: try TaskDescription.named(stored.task), folder: data.path)
-        let rows = try files.unlabelled()
-        let parameters = try self.parameters(of: shard)
-        let labels = try Predictor(stored, backboneFolder: backbone.path, parameters: parameters)
-            .predict(rows, threads: self.threads ?? ProcessInfo.processInfo.activeProcessorCount)
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        return try files.submission(labels).sorted { $0.key < $1.key }.map { name, text in
-            try Data(text.utf8).write(to: URL(filePath: "\(folder)/\(name)"), options: .atomic)
-            return "\(folder)/\(name)"
-        }
-    }
-
-    /// The scored parameters, from the checkpoint that came with the result.
-    private func parameters(of shard: SweepShard) throws -> Safetensors {
-        guard let best = shard.checkpoints?.best,
-            let bytes = try DurableFile.read(
-                "\(self.state.folder.blobs)/\(best.digest)",
-                bytesLimit: Safetensors.fileLimitBytes
-            )
-        else {
-            throw SessionError(
-                "the parameters of \(shard.planned.name) are not here; quintet verify says what is missing"
-            )
-        }
-        let raw = try CheckpointContainer.unpack(bytes, limitBytes: Safetensors.fileLimitBytes)
-        return try Safetensors(path: "the checkpoint of \(shard.planned.name)", bytes: raw)
+    private func predict(_ finished: FinishedShard, into folder: String) throws -> [String] {
+        let files = try TaskFiles(task: try TaskDescription.named(finished.shard.task), folder: finished.dataFolder)
+        let labels = try finished.model().predict(
+            try files.unlabelled(),
+            threads: self.threads ?? ProcessInfo.processInfo.activeProcessorCount
+        )
+        return try write(try files.submission(labels).map { ($0, Array($1.utf8)) }, into: folder)
     }
 }

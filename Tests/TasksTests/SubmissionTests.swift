@@ -34,15 +34,15 @@ import Testing
     }
 
     @Test(arguments: [
-        ("boolq", ObjectReaderTests.lines["boolq"], [Label.classIndex(1)], #"{"idx": 0, "label": "true"}"#),
-        ("cb", ObjectReaderTests.lines["cb"], [.classIndex(2)], #"{"idx": 1, "label": "neutral"}"#),
-        ("wsc", ObjectReaderTests.lines["wsc"], [.classIndex(0)], #"{"idx": 3, "label": "False"}"#),
-        ("copa", CandidateReaderTests.copa, [.answers([Answer(text: "It flew.")])], #"{"idx": 1, "label": 1}"#),
-        ("record", CandidateReaderTests.record, [.answers([Answer(text: "Eve")])], #"{"idx": 3, "label": "Eve"}"#),
+        ("boolq", ObjectReaderTests.lines["boolq"], [Label.classIndex(1)], #"{"idx":0,"label":"true"}"#),
+        ("cb", ObjectReaderTests.lines["cb"], [.classIndex(2)], #"{"idx":1,"label":"neutral"}"#),
+        ("wsc", ObjectReaderTests.lines["wsc"], [.classIndex(0)], #"{"idx":3,"label":"False"}"#),
+        ("copa", CandidateReaderTests.copa, [.answers([Answer(text: "It flew.")])], #"{"idx":1,"label":1}"#),
+        ("record", CandidateReaderTests.record, [.answers([Answer(text: "Eve")])], #"{"idx":3,"label":"Eve"}"#),
         (
             "multirc", ObjectReaderTests.lines["multirc"], [.classIndex(0), .classIndex(1), .classIndex(1)],
-            #"{"idx": 6, "passage": {"questions": [{"idx": 5, "answers": [{"idx": 1, "label": 0}, "#
-                + #"{"idx": 2, "label": 1}]}, {"idx": 6, "answers": [{"idx": 3, "label": 1}]}]}}"#
+            #"{"idx":6,"passage":{"questions":[{"answers":[{"idx":1,"label":0},{"idx":2,"label":1}],"idx":5},"#
+                + #"{"answers":[{"idx":3,"label":1}],"idx":6}]}}"#
         ),
     ])
     func `SuperGLUE's are objects`(task: String, line: String?, labels: [Label], expected: String) throws {

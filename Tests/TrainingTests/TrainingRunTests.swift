@@ -221,13 +221,13 @@ struct TestFailure: Error {
         let (result, _) = try shard.train(order, name: "run")
         #expect(result.scored.split == "validation")
         let task = try TaskDescription.named("offline")
-        let predictor = try Predictor(
+        let trained = try TrainedModel(
             order.shard,
             backboneFolder: order.backboneFolder,
             parameters: try Safetensors(path: shard.folder + "/run/parameters.safetensors")
         )
         let dev = try TaskFiles(task: task, folder: shard.folder).examples(.dev)
-        let predictions = predictor.predict(dev, threads: 2)
+        let predictions = trained.predict(dev, threads: 2)
         #expect(score(predictions, against: dev.map(\.label), for: task) == result.scored.metrics)
     }
 

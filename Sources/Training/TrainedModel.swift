@@ -6,10 +6,12 @@ public import Tasks
 internal import Tensors
 internal import Tokenizers
 
-/// A finished shard's scored parameters, to be run on rows that have no labels.
-public struct Predictor {
-    private let task: TaskDescription
-    private let model: Model
+/// A finished shard's network with its scored parameters.
+public struct TrainedModel {
+    let task: TaskDescription
+    let method: any FineTuningMethod
+    let model: Model
+    let backboneFolder: String
     private let encoder: ExampleEncoder
 
     /// - Parameters:
@@ -18,9 +20,11 @@ public struct Predictor {
     public init(_ shard: Shard, backboneFolder: String, parameters: Safetensors) throws {
         let hyperparameters = Hyperparameters(shard.settings)
         self.task = try TaskDescription.named(shard.task)
+        self.method = fineTuningMethod(shard.method, settings: shard.settings)
+        self.backboneFolder = backboneFolder
         self.model = try Model(
             folder: backboneFolder,
-            method: fineTuningMethod(shard.method, settings: shard.settings),
+            method: self.method,
             head: self.task.labels.head,
             dropout: hyperparameters.dropout,
             seed: UInt64(shard.seed)
