@@ -7,18 +7,20 @@ internal import Tensors
 ///
 ///     y += scale * (x Aᵀ) Bᵀ        scale = alpha / rank
 ///
-/// `B` starts at zero, so that fresh adapters change nothing; `A` is uniform in ±1 / sqrt(in), PyTorch's
-/// Kaiming-uniform with a = sqrt(5), as the authors' release and PEFT have it.
+/// `B` starts at zero, so that fresh adapters change nothing; `A` as ``LoRAInitialization`` says, at first uniform in
+/// ±1 / sqrt(in), PyTorch's Kaiming-uniform with a = sqrt(5).
 public struct LoRA: FineTuningMethod {
     public let rank: Int
     public let alpha: Double
     public let targets: Set<LinearLayer>
+    public let initialization: LoRAInitialization
 
     public init(_ settings: Settings) {
         let settings = ResolvedSettings(settings)
         self.rank = settings.integer("rank")
         self.alpha = settings.number("alpha")
         self.targets = Set(settings.list("targets").compactMap(LinearLayer.init))
+        self.initialization = settings.optionalChoice("initialization") ?? .kaimingUniform
     }
 
     public func trains(_ parameter: String) -> Bool { false }
@@ -31,7 +33,7 @@ public struct LoRA: FineTuningMethod {
                     ParameterDeclaration(
                         name: path + ".lora_A.weight",
                         shape: [self.rank, widths.input],
-                        source: .uniform(1 / Float(widths.input).squareRoot()),
+                        source: self.source(width: widths.input),
                         isTrainable: true
                     ),
                     ParameterDeclaration(
@@ -42,6 +44,14 @@ public struct LoRA: FineTuningMethod {
                     ),
                 ]
             }
+        }
+    }
+
+    private func source(width: Int) -> ParameterDeclaration.Source {
+        switch self.initialization {
+        case .kaimingUniform: .uniform(1 / Float(width).squareRoot())
+        case .normal: .normal(0.02)
+        case .gaussian: .normal(1 / Double(self.rank))
         }
     }
 

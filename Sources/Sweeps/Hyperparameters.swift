@@ -35,6 +35,8 @@ public struct Hyperparameters: Hashable, Sendable {
     public var windowOverlap: Int
     /// `nil`: what the backbone's configuration says.
     public var dropout: Double?
+    /// Whether the head is trained, or stays as it begins.
+    public var headTrainable: Bool
     public var optimizer: Optimizer
     public var adamEpsilon: Double
     public var beta1: Double
@@ -83,6 +85,13 @@ public struct Hyperparameters: Hashable, Sendable {
             help: "squad: tokens that two windows of one context share; default: a third of maximumLength"
         ),
         Setting("dropout", .number(0...0.99), help: "all dropout of the encoder and head; default: the backbone's own"),
+        Setting(
+            "headTrainable",
+            .flag,
+            .flag(true),
+            isKeptAtDefault: false,
+            help: "whether the head is trained, or stays as it begins"
+        ),
         Setting("optimizer", .choice(Optimizer.allCases.map(\.rawValue)), .text("adamW"), help: "which form of AdamW"),
         Setting("adamEpsilon", .number(0...1), .number(1e-8), help: "AdamW's epsilon"),
         Setting("beta1", .number(0...0.999999), .number(0.9), help: "AdamW's decay of the first moment"),
@@ -135,6 +144,7 @@ public struct Hyperparameters: Hashable, Sendable {
         self.maximumLength = settings.integer("maximumLength")
         self.windowOverlap = settings.optionalInteger("windowOverlap") ?? self.maximumLength / 3
         self.dropout = settings.optionalNumber("dropout")
+        self.headTrainable = settings.optionalFlag("headTrainable") ?? true
         self.optimizer = settings.choice("optimizer")
         self.adamEpsilon = settings.number("adamEpsilon")
         self.beta1 = settings.number("beta1")
@@ -161,8 +171,10 @@ public struct ResolvedSettings: Sendable {
         self.required(name, self.optionalChoice(name))
     }
 
-    public func flag(_ name: String) -> Bool {
-        guard case .flag(let value) = self.settings[name] else { return self.required(name, nil) }
+    public func flag(_ name: String) -> Bool { self.required(name, self.optionalFlag(name)) }
+
+    public func optionalFlag(_ name: String) -> Bool? {
+        guard case .flag(let value) = self.settings[name] else { return nil }
         return value
     }
 

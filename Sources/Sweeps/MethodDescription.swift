@@ -10,7 +10,18 @@ public struct MethodDescription: Sendable {
     /// Every method that a grid may name.
     public static let all: [MethodDescription] = [
         MethodDescription(name: "full", settings: []),
-        MethodDescription(name: "bitfit", settings: []),
+        MethodDescription(
+            name: "bitfit",
+            settings: [
+                Setting(
+                    "intermediateBias",
+                    .flag,
+                    .flag(true),
+                    isKeptAtDefault: false,
+                    help: "whether the biases of the intermediate layers are trained too"
+                )
+            ]
+        ),
         MethodDescription(
             name: "lora",
             settings: [
@@ -21,6 +32,13 @@ public struct MethodDescription: Sendable {
                     .names(Self.linearLayers),
                     .list(Self.linearLayers),
                     help: "the linear layers that are adapted"
+                ),
+                Setting(
+                    "initialization",
+                    .choice(LoRAInitialization.allCases.map(\.rawValue)),
+                    .text(LoRAInitialization.kaimingUniform.rawValue),
+                    isKeptAtDefault: false,
+                    help: "of A: the release's, that of its DeBERTa (deviation 0.02), or PEFT's gaussian (1 / rank)"
                 ),
             ]
         ),
@@ -59,6 +77,9 @@ public struct MethodDescription: Sendable {
             for (name, value) in given.sorted(by: { $0.key < $1.key }) {
                 resolved[name] = try self.setting(name).checked(value)
             }
+            for setting in self.allSettings where !setting.isKeptAtDefault {
+                if resolved[setting.name] == setting.defaultValue { resolved[setting.name] = nil }
+            }
             // Steps, where given, decide alone: the ratio's default gives way.
             if given["warmupSteps"] != nil {
                 if given["warmupRatio"] != nil {
@@ -77,6 +98,16 @@ public struct MethodDescription: Sendable {
             throw InvalidSettings("\(error)")
         }
     }
+}
+
+/// How LoRA's A begins.
+public enum LoRAInitialization: String, CaseIterable, Sendable {
+    /// Uniform in ±1 / √in: the authors' release, and PEFT.
+    case kaimingUniform
+    /// Normal, of the deviation 0.02: the releases of LoRA and AdaLoRA for DeBERTa, which overwrite the former.
+    case normal
+    /// Normal, of the deviation 1 / rank: PEFT's `gaussian`.
+    case gaussian
 }
 
 /// Hyperparameters that cannot be used, and why.

@@ -16,13 +16,23 @@ public struct Setting: Sendable {
     public let defaultValue: SettingValue?
     /// Whether it decides a shard's result, and so is part of its key.
     public let decidesResult: Bool
+    /// Whether a shard has it at its default too. Not where it came after the first results: their keys stay.
+    public let isKeptAtDefault: Bool
     public let help: String
 
-    init(_ name: String, _ kind: Kind, _ defaultValue: SettingValue? = nil, decidesResult: Bool = true, help: String) {
+    init(
+        _ name: String,
+        _ kind: Kind,
+        _ defaultValue: SettingValue? = nil,
+        decidesResult: Bool = true,
+        isKeptAtDefault: Bool = true,
+        help: String
+    ) {
         self.name = name
         self.kind = kind
         self.defaultValue = defaultValue
         self.decidesResult = decidesResult
+        self.isKeptAtDefault = isKeptAtDefault
         self.help = help
     }
 

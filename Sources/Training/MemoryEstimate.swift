@@ -76,7 +76,11 @@ private func declarations(
 ) -> [ParameterDeclaration] {
     let method = fineTuningMethod(method, settings: settings)
     return configuration.declarations(trains: method.trains) + method.declarations(configuration)
-        + configuration.headDeclarations(labels.head, isInFile: isInFile)
+        + configuration.headDeclarations(
+            labels.head,
+            isTrainable: Hyperparameters(settings).headTrainable,
+            isInFile: isInFile
+        )
 }
 
 /// Of the program itself, its libraries' buffers and the task's examples.

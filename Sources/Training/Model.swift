@@ -1,7 +1,7 @@
 public import Adapters
 public import Encoders
 internal import Layers
-internal import Sweeps
+public import Sweeps
 internal import Tensors
 
 /// The network of one shard: a backbone with what the method adds and the task's head, its parameters in memory.
@@ -17,14 +17,24 @@ public struct Model {
     /// - Parameters:
     ///   - folder: the backbone's.
     ///   - head: what the task needs.
-    ///   - dropout: instead of the backbone's own rates.
+    ///   - hyperparameters: of which dropout and whether the head is trained matter here.
     /// - Throws: ``BackboneError`` for a folder that is not a supported backbone.
-    public init(folder: String, method: any FineTuningMethod, head: Head, dropout: Double?, seed: UInt64) throws {
+    public init(
+        folder: String,
+        method: any FineTuningMethod,
+        head: Head,
+        hyperparameters: Hyperparameters,
+        seed: UInt64
+    ) throws {
         var configuration = try EncoderConfiguration(folder: folder)
-        if let dropout { configuration = configuration.replacingDropout(Float(dropout)) }
+        if let dropout = hyperparameters.dropout { configuration = configuration.replacingDropout(Float(dropout)) }
         let weights = try BackboneWeights(folder: folder)
         let encoder = configuration.declarations(trains: method.trains)
-        let headParameters = configuration.headDeclarations(head, isInFile: weights.has)
+        let headParameters = configuration.headDeclarations(
+            head,
+            isTrainable: hyperparameters.headTrainable,
+            isInFile: weights.has
+        )
         self.skipped = try weights.check(against: encoder + headParameters)
         self.initialised = headParameters.filter { $0.source != .backbone }.map(\.name)
         self.configuration = configuration

@@ -34,10 +34,10 @@ extension TrainedModel {
 
     // MARK: Adapter
 
-    /// What is trained, under PEFT's names.
+    /// What is trained, and the head, under PEFT's names.
     private func adapter() throws -> [UInt8] {
         var writer = SafetensorsWriter(metadata: ["format": "pt"])
-        for (declaration, _) in self.model.store.trainable {
+        for declaration in self.model.store.declarations where declaration.isTrainable || declaration.isHead {
             let name = "base_model.model." + self.model.configuration.publishedName(declaration.name)
             self.add(declaration, as: name, to: &writer)
         }

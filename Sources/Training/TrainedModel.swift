@@ -26,7 +26,7 @@ public struct TrainedModel {
             folder: backboneFolder,
             method: self.method,
             head: self.task.labels.head,
-            dropout: hyperparameters.dropout,
+            hyperparameters: hyperparameters,
             seed: UInt64(shard.seed)
         )
         try self.model.store.load(parameters)

@@ -77,7 +77,7 @@ public final class TrainingRun {
             folder: order.backboneFolder,
             method: fineTuningMethod(shard.method, settings: shard.settings),
             head: task.labels.head,
-            dropout: hyperparameters.dropout,
+            hyperparameters: hyperparameters,
             seed: UInt64(shard.seed)
         )
         let examples = try EncodedSplits(

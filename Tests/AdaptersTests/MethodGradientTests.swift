@@ -110,6 +110,8 @@ struct SmallNetwork {
         MethodDescription.all.map { ($0.name, [:]) } + [
             ("lora", ["rank": .integer(2), "targets": .list(["query", "value"])]),
             ("lora", ["rank": .integer(3), "alpha": .number(1), "targets": .list(["intermediate"])]),
+            ("lora", ["initialization": .text("normal")]), ("lora", ["initialization": .text("gaussian")]),
+            ("bitfit", ["intermediateBias": .flag(false)]),
         ]
 
     /// Goal: whatever a method trains, its gradient is that of the loss.
@@ -171,6 +173,24 @@ struct SmallNetwork {
             }
             #expect(try gradients(1) == gradients(threads), "\(architecture)")
         }
+    }
+
+    @Test func `switches decide what is trained and how it begins`() throws {
+        func store(_ method: String, _ settings: Settings) throws -> ParameterStore {
+            try SmallNetwork(method: method, settings: settings, dropout: 0).store
+        }
+        let some = try store("bitfit", ["intermediateBias": .flag(false)])
+        #expect(!some["encoder.layer.0.intermediate.dense.bias"].isTrainable)
+        #expect(some["encoder.layer.0.output.dense.bias"].isTrainable)
+        let deviations = try ["kaimingUniform", "normal", "gaussian"].map { name in
+            let declarations = LoRA(
+                try MethodDescription.named("lora").resolve(["initialization": .text(name), "rank": .integer(4)])
+            ).declarations(
+                EncoderConfiguration(vocabulary: 9, hidden: 16, layers: 1, heads: 2, intermediate: 32, positions: 8)
+            )
+            return declarations[0].source
+        }
+        #expect(deviations == [.uniform(0.25), .normal(0.02), .normal(0.25)])
     }
 
     @Test func `frozen parameters have no gradient and new adapters change nothing`() throws {

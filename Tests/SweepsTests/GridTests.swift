@@ -144,6 +144,19 @@ import Testing
         }
     }
 
+    /// Goal: settings that came later leave the keys of earlier shards as they are, said or not.
+    @Test func `a later setting at its default is no setting`() throws {
+        for method in MethodDescription.all {
+            let later = method.allSettings.filter { !$0.isKeptAtDefault }
+            #expect(later.map(\.name).contains("headTrainable"))
+            let said = Dictionary(
+                uniqueKeysWithValues: later.compactMap { one in one.defaultValue.map { (one.name, $0) } }
+            )
+            #expect(try method.resolve(said) == method.resolve([:]))
+            #expect(try method.resolve(["headTrainable": .flag(false)])["headTrainable"] == .flag(false))
+        }
+    }
+
     @Test func `another method's setting is told as such`() throws {
         let error = #expect(throws: UnknownName.self) { try MethodDescription.named("full").setting("rank") }
         #expect(error?.kind == "hyperparameter of full (it belongs to lora)")

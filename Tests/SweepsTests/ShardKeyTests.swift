@@ -146,7 +146,12 @@ import Testing
                 setting.defaultValue == .integer(range.lowerBound + 1) ? range.lowerBound + 2 : range.lowerBound + 1
             )
         case .number: .number(0.25)
-        case .choice(let names): .text(try #require(names.first { .text($0) != self.shard.settings[setting.name] }))
+        case .choice(let names):
+            .text(
+                try #require(
+                    names.first { .text($0) != self.shard.settings[setting.name] ?? setting.defaultValue }
+                )
+            )
         case .names(let names): .list([names[0]])
         }
     }

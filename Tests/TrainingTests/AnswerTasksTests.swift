@@ -142,11 +142,12 @@ import Tokenizers
         let answers = [Answer(text: "3"), Answer(text: "11")]
         let example = encoder.encode(Example(.candidates(candidates), label: .answers(answers)))
         func gradients(passTokens: Int) throws -> (loss: Double, values: [Float]) {
+            let settings = try MethodDescription.named("full").resolve(["dropout": .number(0.1)])
             let model = try Model(
                 folder: shard.folder + "/backbone",
-                method: fineTuningMethod("full", settings: try MethodDescription.named("full").resolve([:])),
+                method: fineTuningMethod("full", settings: settings),
                 head: task.labels.head,
-                dropout: 0.1,
+                hyperparameters: Hyperparameters(settings),
                 seed: 1
             )
             let sum = GradientAccumulation(task: task, network: model.network, team: Team(threads: 1), arena: Arena())

@@ -204,6 +204,17 @@ struct TestFailure: Error {
         #expect(resumed.difference(from: whole) == nil)
     }
 
+    @Test func `a head that is not trained stays as it begins, and what is below it learns`() throws {
+        let shard = try SmallShard()
+        let frozen: Settings = ["headTrainable": .flag(false)]
+        let (result, _) = try shard.train(shard.order(method: "lora", frozen), name: "run")
+        #expect(result.headParameters == 0 && result.trainableParametersInitial > 0)
+        let names = try Safetensors(path: shard.folder + "/run/parameters.safetensors").tensors.keys
+        #expect(!names.isEmpty && names.allSatisfy { $0.contains(".lora_") })
+        let losses = result.evaluations.filter { $0.split == "validation" }.map(\.loss)
+        #expect(Set(losses).count == losses.count)
+    }
+
     @Test func `the generated task is learned`() throws {
         let shard = try SmallShard()
         let (result, _) = try shard.train(
