@@ -25,8 +25,9 @@ public struct TaskData: Sendable {
     /// Reads the official files and splits them.
     ///
     /// `soraSplit42` (seed 42 whatever the shard's seed is): for tasks with a small training set, validation and test
-    /// are the halves of dev, permuted; for QQP, QNLI, SST-2, ReCoRD and SQuAD validation is 1,000 of train, permuted, train the rest,
-    /// and test the whole of dev. `soraStated`: the latter for all tasks with at least 10,000 training examples.
+    /// are the halves of dev, permuted; for QQP, QNLI, SST-2, ReCoRD and SQuAD validation is 1,000 of train, permuted,
+    /// train the rest, and test the whole of dev. `soraStated`: the latter for all tasks with at least 10,000 training
+    /// examples.
     /// `fullDev` and `official`: validation is the whole of dev, and there is no test.
     ///
     /// MNLI's two dev sets are each halved and limited on its own; MultiRC's examples are permuted by question.
