@@ -53,8 +53,8 @@ struct Submission {
     }
 
     private func passages(_ rows: [(TaskRows.Row, Label)]) -> [CanonicalJSON] {
-        runs(rows) { $0.0.id[0] }.map { passage in
-            let questions = runs(passage) { $0.0.id[1] }.map { question in
+        runs(rows, by: { $0.0.id[0] }).map(Array.init).map { passage in
+            let questions = runs(passage, by: { $0.0.id[1] }).map(Array.init).map { question in
                 let answers = question.map { row, label in
                     CanonicalJSON.object(["idx": index(row.id[2]), "label": index(self.text(label))])
                 }
@@ -82,14 +82,3 @@ extension Labels {
 }
 
 private func index(_ text: String) -> CanonicalJSON { Int(text).map(CanonicalJSON.integer) ?? .text(text) }
-
-/// Neighbours of one key.
-private func runs<Element>(_ all: [Element], _ key: (Element) -> String) -> [[Element]] {
-    all.reduce(into: [[Element]]()) { runs, element in
-        if let last = runs.last?.last, key(last) == key(element) {
-            runs[runs.count - 1].append(element)
-        } else {
-            runs.append([element])
-        }
-    }
-}

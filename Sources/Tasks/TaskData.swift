@@ -127,22 +127,22 @@ public struct TaskData: Sendable {
 
     /// What stays together: a question's answers, else each example.
     private static func units(_ examples: [Example], of task: TaskDescription) -> [ArraySlice<Example>] {
-        task.name == "multirc" ? self.runs(examples) : examples.indices.map { examples[$0...$0] }
+        task.name == "multirc" ? runs(examples, by: \.group) : examples.indices.map { examples[$0...$0] }
     }
 
     /// What is dealt with on its own: MNLI's dev sets, else all examples.
     private static func parts(_ examples: [Example], of task: TaskDescription) -> [[Example]] {
-        task.name == "mnli" ? self.runs(examples).map(Array.init) : [examples]
+        task.name == "mnli" ? runs(examples, by: \.group).map(Array.init) : [examples]
     }
+}
 
-    /// Neighbours of one group.
-    private static func runs(_ examples: [Example]) -> [ArraySlice<Example>] {
-        var (runs, start) = ([ArraySlice<Example>](), 0)
-        for index in examples.indices where index > start && examples[index].group != examples[start].group {
-            runs.append(examples[start..<index])
-            start = index
-        }
-        if start < examples.count { runs.append(examples[start...]) }
-        return runs
+/// Neighbours of one key.
+func runs<Element>(_ elements: [Element], by key: (Element) -> some Equatable) -> [ArraySlice<Element>] {
+    var (runs, start) = ([ArraySlice<Element>](), 0)
+    for index in elements.indices where index > start && key(elements[index]) != key(elements[start]) {
+        runs.append(elements[start..<index])
+        start = index
     }
+    if start < elements.count { runs.append(elements[start...]) }
+    return runs
 }
