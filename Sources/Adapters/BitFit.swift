@@ -2,7 +2,8 @@ public import Sweeps
 
 /// Only bias vectors are trained, those of layer norms included (Ben Zaken et al. 2021, arXiv:2106.10199).
 ///
-/// Without `intermediateBias` those of the intermediate layers stay, as in SoRA's baseline.
+/// Without `intermediateBias` those of the intermediate layers and of the norms outside the blocks stay, as in SoRA's
+/// baseline, whose library does not find them.
 public struct BitFit: FineTuningMethod {
     private let hasIntermediate: Bool
 
@@ -11,6 +12,8 @@ public struct BitFit: FineTuningMethod {
     }
 
     public func trains(_ parameter: String) -> Bool {
-        parameter.hasSuffix(".bias") && (self.hasIntermediate || !parameter.hasSuffix("intermediate.dense.bias"))
+        guard parameter.hasSuffix(".bias") else { return false }
+        return self.hasIntermediate
+            || parameter.hasPrefix("encoder.layer.") && !parameter.hasSuffix("intermediate.dense.bias")
     }
 }

@@ -12,16 +12,16 @@ public struct BERTEncoder {
     private let relative: RelativeTable?
     private let convolution: ConvolutionLayer?
 
-    /// - Parameter adapters: what stands beside each linear layer.
+    /// - Parameter additions: what a method puts at each linear layer.
     public init(
         _ configuration: EncoderConfiguration,
         store: ParameterStore,
-        adapters: (_ block: Int, _ layer: LinearLayer) -> (any LinearAdapter)? = { _, _ in nil }
+        additions: (_ block: Int, _ layer: LinearLayer) -> LayerAddition? = { _, _ in nil }
     ) {
         self.configuration = configuration
         self.embeddings = TokenEmbeddings(configuration, store: store)
         self.blocks = (0..<configuration.layers).map { index in
-            Block(index, store: store, configuration: configuration) { adapters(index, $0) }
+            Block(index, store: store, configuration: configuration) { additions(index, $0) }
         }
         self.relative = RelativeTable(configuration, store: store)
         self.convolution = ConvolutionLayer(configuration, store: store)
@@ -75,6 +75,7 @@ public struct BERTEncoder {
                 queries: queries,
                 relative: relative,
                 batch: batch,
+                tokenRows: dropoutRows,
                 dropoutRows: rows,
                 into: next,
                 pass: pass

@@ -127,8 +127,8 @@ extension EncoderConfiguration {
 }
 
 extension ParameterStore {
-    func linear(_ path: String, adapter: (any LinearAdapter)? = nil) -> Linear {
-        Linear(weight: self[path + ".weight"], bias: self[path + ".bias"], adapter: adapter)
+    func linear(_ path: String, addition: LayerAddition? = nil) -> Linear {
+        Linear(weight: self[path + ".weight"], bias: self[path + ".bias"], addition: addition)
     }
 
     func norm(_ path: String, _ configuration: EncoderConfiguration) -> LayerNorm {

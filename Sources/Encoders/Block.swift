@@ -16,14 +16,10 @@ struct Block {
     let positionKey: Linear?
     let positionQuery: Linear?
     let attention: SelfAttention
-    let attentionOutput: Linear
-    let attentionNorm: LayerNorm
+    let attentionEnd: SublayerEnd
     let intermediate: Linear
-    let output: Linear
-    let outputNorm: LayerNorm
+    let outputEnd: SublayerEnd
     let dropoutRate: Float
-    /// The dropout site after the attention; the one after the output is the next.
-    let site: Int
     /// The dropout site of the relative positions.
     let relativeSite: Int
 
@@ -31,9 +27,16 @@ struct Block {
         _ index: Int,
         store: ParameterStore,
         configuration: EncoderConfiguration,
-        adapters: (LinearLayer) -> (any LinearAdapter)?
+        additions: (LinearLayer) -> LayerAddition?
     ) {
-        func linear(_ layer: LinearLayer) -> Linear { store.linear(layer.path(block: index), adapter: adapters(layer)) }
+        func addition(_ layer: LinearLayer) -> LayerAddition? {
+            var addition = additions(layer)
+            addition?.site = DropoutSite.adapter(block: index, layer)
+            return addition
+        }
+        func linear(_ layer: LinearLayer) -> Linear {
+            store.linear(layer.path(block: index), addition: addition(layer))
+        }
         let firstSite = DropoutSite.firstBlock + index * (configuration.heads + 2)
         self.query = linear(.query)
         self.key = linear(.key)
@@ -41,7 +44,10 @@ struct Block {
         let deberta = configuration.deberta
         func position(_ isUsed: Bool, _ shared: Linear, _ path: String) -> Linear? {
             guard isUsed, let deberta, deberta.relative != nil else { return nil }
-            return deberta.sharesProjections ? shared : store.linear(path)
+            guard deberta.sharesProjections else { return store.linear(path) }
+            var shared = shared
+            shared.addition?.site += DropoutSite.relativeAdapters
+            return shared
         }
         self.positionKey = position(
             deberta?.hasContentToPosition ?? false,
@@ -60,13 +66,19 @@ struct Block {
             site: firstSite + 2,
             terms: deberta?.terms ?? 1
         )
-        self.attentionOutput = linear(.attentionOutput)
-        self.attentionNorm = store.norm("encoder.layer.\(index).attention.output.LayerNorm", configuration)
+        func end(_ layer: LinearLayer, norm: String, site: Int) -> SublayerEnd {
+            SublayerEnd(
+                linear: linear(layer),
+                norm: store.norm("encoder.layer.\(index).\(norm)", configuration),
+                addition: addition(layer),
+                dropoutRate: configuration.hiddenDropout,
+                site: site
+            )
+        }
+        self.attentionEnd = end(.attentionOutput, norm: "attention.output.LayerNorm", site: firstSite)
         self.intermediate = linear(.intermediate)
-        self.output = linear(.output)
-        self.outputNorm = store.norm("encoder.layer.\(index).output.LayerNorm", configuration)
+        self.outputEnd = end(.output, norm: "output.LayerNorm", site: firstSite + 1)
         self.dropoutRate = configuration.hiddenDropout
-        self.site = firstSite
     }
 
     struct Saved {
@@ -75,14 +87,11 @@ struct Block {
         let value: Linear.Saved
         let relative: RelativeSaved?
         let attention: SelfAttention.Saved
-        let attentionOutput: Linear.Saved
-        let attentionNorm: LayerNorm.Saved
+        let attentionEnd: SublayerEnd.Saved
         let intermediate: Linear.Saved
         /// The activation's derivative.
         let slope: MatrixView
-        let output: Linear.Saved
-        let outputNorm: LayerNorm.Saved
-        let dropouts: (RowDropout?, RowDropout?)
+        let outputEnd: SublayerEnd.Saved
     }
 
     struct RelativeSaved {
@@ -93,8 +102,8 @@ struct Block {
     }
 
     var isTrainable: Bool {
-        self.isAttentionTrainable || self.attentionOutput.isTrainable || self.attentionNorm.isTrainable
-            || self.intermediate.isTrainable || self.output.isTrainable || self.outputNorm.isTrainable
+        self.isAttentionTrainable || self.attentionEnd.isTrainable || self.intermediate.isTrainable
+            || self.outputEnd.isTrainable
     }
 
     private var isAttentionTrainable: Bool {
@@ -102,12 +111,16 @@ struct Block {
             || self.positionKey?.isTrainable == true || self.positionQuery?.isTrainable == true
     }
 
-    /// - Parameter queries: `x`, or the rows of its sequences' first tokens.
+    /// - Parameters:
+    ///   - queries: `x`, or the rows of its sequences' first tokens.
+    ///   - tokenRows: what tells the rows of `x` apart in dropout.
+    ///   - dropoutRows: the same of `queries`.
     func forward(
         _ x: MatrixView,
         queries: MatrixView,
         relative: RelativeTable.Part?,
         batch: PackedBatch,
+        tokenRows: [UInt32],
         dropoutRows: [UInt32],
         into y: MutableMatrixView,
         pass: Pass
@@ -116,9 +129,9 @@ struct Block {
         let (rows, hidden) = (queries.rows, x.columns)
         let q = arena.matrix(rows: rows, columns: hidden)
         let (k, v) = (arena.matrix(rows: x.rows, columns: hidden), arena.matrix(rows: x.rows, columns: hidden))
-        let querySaved = self.query.forward(queries, into: q, pass: pass)
-        let keySaved = self.key.forward(x, into: k, pass: pass)
-        let valueSaved = self.value.forward(x, into: v, pass: pass)
+        let querySaved = self.query.forward(queries, into: q, pass: pass, dropoutRows: dropoutRows)
+        let keySaved = self.key.forward(x, into: k, pass: pass, dropoutRows: tokenRows)
+        let valueSaved = self.value.forward(x, into: v, pass: pass, dropoutRows: tokenRows)
 
         let (terms, relativeSaved) = relative.map { self.project($0, pass: pass) } ?? (nil, nil)
         let context = arena.matrix(rows: rows, columns: hidden)
@@ -132,44 +145,39 @@ struct Block {
             pass: pass
         )
 
-        let dropouts = (
-            RowDropout(pass, site: self.site, rate: self.dropoutRate, rows: dropoutRows),
-            RowDropout(pass, site: self.site + 1, rate: self.dropoutRate, rows: dropoutRows)
+        let a = arena.matrix(rows: rows, columns: hidden)
+        let attentionEndSaved = self.attentionEnd.forward(
+            context.view,
+            residual: queries,
+            dropoutRows: dropoutRows,
+            into: a,
+            pass: pass
         )
-        let (sum, a) = (arena.matrix(rows: rows, columns: hidden), arena.matrix(rows: rows, columns: hidden))
-        let attentionNormSaved = LayerNorm.Saved(x: sum.view, arena: arena)
-        let attentionOutputSaved = self.attentionOutput.forward(context.view, into: sum, pass: pass) { rows in
-            dropouts.0?.apply(to: sum, rows: rows)
-            for row in rows { Elementwise.add(queries[row], to: sum[row]) }
-            self.attentionNorm.forward(attentionNormSaved, into: a, rows: rows)
-        }
 
         let width = self.intermediate.weight.value.rows
         let (inner, activated) = (arena.matrix(rows: rows, columns: width), arena.matrix(rows: rows, columns: width))
-        let intermediateSaved = self.intermediate.forward(a.view, into: inner, pass: pass) { rows in
+        let intermediateSaved = self.intermediate.forward(a.view, into: inner, pass: pass, dropoutRows: dropoutRows) {
+            rows in
             for row in rows { Elementwise.gelu(inner[row], into: activated[row]) }
         }
 
-        let outputSum = arena.matrix(rows: rows, columns: hidden)
-        let outputNormSaved = LayerNorm.Saved(x: outputSum.view, arena: arena)
-        let outputSaved = self.output.forward(activated.view, into: outputSum, pass: pass) { rows in
-            dropouts.1?.apply(to: outputSum, rows: rows)
-            for row in rows { Elementwise.add(a.view[row], to: outputSum[row]) }
-            self.outputNorm.forward(outputNormSaved, into: y, rows: rows)
-        }
+        let outputEndSaved = self.outputEnd.forward(
+            activated.view,
+            residual: a.view,
+            dropoutRows: dropoutRows,
+            into: y,
+            pass: pass
+        )
         return Saved(
             query: querySaved,
             key: keySaved,
             value: valueSaved,
             relative: relativeSaved,
             attention: attentionSaved,
-            attentionOutput: attentionOutputSaved,
-            attentionNorm: attentionNormSaved,
+            attentionEnd: attentionEndSaved,
             intermediate: intermediateSaved,
             slope: inner.view,
-            output: outputSaved,
-            outputNorm: outputNormSaved,
-            dropouts: dropouts
+            outputEnd: outputEndSaved
         )
     }
 
@@ -194,43 +202,27 @@ struct Block {
         let (rows, hidden) = (dy.rows, dy.columns)
         func matrix(_ rows: Int, _ columns: Int) -> MutableMatrixView { arena.matrix(rows: rows, columns: columns) }
 
-        // y = LayerNorm(a + dropout(output)): the sum's gradient goes to both terms.
-        let (da, dOutput) = (matrix(rows, hidden), matrix(rows, hidden))
-        self.outputNorm.accumulateGradients(dy, saved: saved.outputNorm, team: pass.team)
-        self.split(
-            dy,
-            norm: self.outputNorm,
-            saved.outputNorm,
-            dropout: saved.dropouts.1,
-            sum: da,
-            term: dOutput,
-            pass: pass
-        )
-        let dInner = matrix(rows, saved.slope.columns)
-        self.output.backward(dOutput.view, saved: saved.output, dx: dInner, pass: pass) { rows in
+        let (da, dInner) = (matrix(rows, hidden), matrix(rows, saved.slope.columns))
+        self.outputEnd.backward(dy, saved: saved.outputEnd, dResidual: da, dx: dInner, pass: pass) { rows in
             for row in rows { Elementwise.multiply(saved.slope[row], into: dInner[row]) }
         }
         self.intermediate.backward(dInner.view, saved: saved.intermediate, dx: da, adding: true, pass: pass)
 
-        // a = LayerNorm(x + dropout(attention)).
-        self.attentionNorm.accumulateGradients(da.view, saved: saved.attentionNorm, team: pass.team)
         let isAttentionNeeded = dx != nil || dRelative != nil || self.isAttentionTrainable
-        guard isAttentionNeeded || self.attentionOutput.isTrainable else { return }
+        guard isAttentionNeeded || self.attentionEnd.isBelowNormTrainable else {
+            return self.attentionEnd.norm.accumulateGradients(
+                da.view,
+                saved: saved.attentionEnd.norm,
+                team: pass.team
+            )
+        }
         let isWhole = firstRows == nil
         let dQueries = isWhole ? dx ?? matrix(rows, hidden) : matrix(rows, hidden)
-        self.split(
-            da.view,
-            norm: self.attentionNorm,
-            saved.attentionNorm,
-            dropout: saved.dropouts.0,
-            sum: dQueries,
-            term: dOutput,
-            pass: pass
-        )
         let dContext = matrix(rows, hidden)
-        self.attentionOutput.backward(
-            dOutput.view,
-            saved: saved.attentionOutput,
+        self.attentionEnd.backward(
+            da.view,
+            saved: saved.attentionEnd,
+            dResidual: dQueries,
             dx: isAttentionNeeded ? dContext : nil,
             pass: pass
         )
@@ -277,7 +269,7 @@ struct Block {
         func project(_ layer: Linear?) -> (MutableMatrixView, Linear.Saved)? {
             guard let layer else { return nil }
             let y = pass.arena.matrix(rows: rows.rows, columns: rows.columns)
-            return (y, layer.forward(rows, into: y, pass: pass))
+            return (y, layer.forward(rows, into: y, pass: pass, dropoutRows: relative.range.map(UInt32.init)))
         }
         let (key, query) = (project(self.positionKey), project(self.positionQuery))
         return (
@@ -312,23 +304,6 @@ struct Block {
         saved.dropout?.apply(to: dRows, rows: 0..<dRows.rows)
         for row in 0..<dRows.rows { Elementwise.add(dRows.view[row], to: dRelative[row]) }
     }
-
-    /// The gradient of a normalised sum, and of its dropped-out term.
-    private func split(
-        _ dy: MatrixView,
-        norm: LayerNorm,
-        _ saved: LayerNorm.Saved,
-        dropout: RowDropout?,
-        sum: MutableMatrixView,
-        term: MutableMatrixView,
-        pass: Pass
-    ) {
-        pass.team.forEachSlab(ofRows: dy.rows) { rows in
-            norm.backward(dy, saved: saved, dx: sum, rows: rows)
-            term.rows(rows).copy(sum.view.rows(rows))
-            dropout?.apply(to: term, rows: rows)
-        }
-    }
 }
 
 /// The numbers of the network's dropout sites.
@@ -340,4 +315,13 @@ enum DropoutSite {
     static let firstBlock = 16
     /// Above all blocks' sites.
     static let firstRelative = 1 << 24
+    private static let firstAdapter = 1 << 25
+    /// From an adapter's site to that of the same adapter on relative positions.
+    static let relativeAdapters = 1 << 26
+
+    /// Of what an adapter beside a layer reads.
+    static func adapter(block: Int, _ layer: LinearLayer) -> Int {
+        let layers = LinearLayer.allCases
+        return self.firstAdapter + block * layers.count + (layers.firstIndex(of: layer) ?? 0)
+    }
 }

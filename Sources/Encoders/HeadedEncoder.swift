@@ -17,9 +17,9 @@ public struct HeadedEncoder {
         _ configuration: EncoderConfiguration,
         head: Head,
         store: ParameterStore,
-        adapters: (_ block: Int, _ layer: LinearLayer) -> (any LinearAdapter)? = { _, _ in nil }
+        additions: (_ block: Int, _ layer: LinearLayer) -> LayerAddition? = { _, _ in nil }
     ) {
-        self.encoder = BERTEncoder(configuration, store: store, adapters: adapters)
+        self.encoder = BERTEncoder(configuration, store: store, additions: additions)
         self.head = head
         self.pooler = Pooler(head, configuration, store: store)
         self.output = store.linear(configuration.outputPath(head))

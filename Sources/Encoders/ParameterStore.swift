@@ -27,14 +27,24 @@ public struct ParameterDeclaration: Hashable, Sendable {
     public var isTrainable: Bool
     /// Part of the head, which published counts leave out.
     public var isHead: Bool
+    /// Optimised apart from the others, by rules of the method.
+    public var isGate: Bool
 
-    public init(name: String, shape: [Int], source: Source, isTrainable: Bool, isHead: Bool = false) {
+    public init(
+        name: String,
+        shape: [Int],
+        source: Source,
+        isTrainable: Bool,
+        isHead: Bool = false,
+        isGate: Bool = false
+    ) {
         precondition((1...3).contains(shape.count), "\(name) has \(shape.count) dimensions")
         self.name = name
         self.shape = shape
         self.source = source
         self.isTrainable = isTrainable
         self.isHead = isHead
+        self.isGate = isGate
     }
 
     public var count: Int { self.shape.reduce(1, *) }
@@ -56,6 +66,8 @@ public final class ParameterStore {
     /// Of each trainable parameter, its part of ``values``.
     public let trainable: [(declaration: ParameterDeclaration, range: Range<Int>)]
     private var parameters: [String: Parameter] = [:]
+    private var ranges: [String: Range<Int>] = [:]
+    private let seed: UInt64
     /// Keeps mapped files alive.
     private let backbone: BackboneWeights
     /// Frozen parameters that no file has as 32-bit floats.
@@ -68,6 +80,7 @@ public final class ParameterStore {
     public init(_ declarations: [ParameterDeclaration], backbone: BackboneWeights, seed: UInt64) throws {
         self.declarations = declarations
         self.backbone = backbone
+        self.seed = seed
         var (ranges, trainableCount, frozenCount) = ([(ParameterDeclaration, Range<Int>)](), 0, 0)
         for declaration in declarations {
             if declaration.isTrainable {
@@ -78,11 +91,12 @@ public final class ParameterStore {
             }
         }
         self.trainable = ranges
+        self.ranges = Dictionary(uniqueKeysWithValues: ranges.map { ($0.0.name, $0.1) })
         self.values = Matrix(rows: 1, columns: trainableCount)
         self.gradients = Matrix(rows: 1, columns: trainableCount)
         self.frozen = Matrix(rows: 1, columns: frozenCount)
         var (trainableOffset, frozenOffset) = (0, 0)
-        for (index, declaration) in declarations.enumerated() {
+        for declaration in declarations {
             let fileView = declaration.source == .backbone ? try backbone.view(declaration) : nil
             if !declaration.isTrainable, let fileView {
                 self.add(declaration, Parameter(name: declaration.name, value: fileView))
@@ -94,7 +108,8 @@ public final class ParameterStore {
             if declaration.source == .backbone {
                 try backbone.copy(declaration, into: value)
             } else {
-                Self.initialise(value, declaration, seed: seed, index: index)
+                let flat = UnsafeMutableBufferPointer(start: value.base, count: declaration.count)
+                self.draw(declaration.source, name: declaration.name, into: flat)
             }
             let gradient =
                 declaration.isTrainable ? Self.part(of: self.gradients.mutableView, at: offset, declaration) : nil
@@ -110,6 +125,12 @@ public final class ParameterStore {
     public subscript(name: String) -> Parameter {
         guard let parameter = self.parameters[name] else { preconditionFailure("no parameter is called \(name)") }
         return parameter
+    }
+
+    /// Where a trainable parameter stands in ``values``.
+    public func range(of name: String) -> Range<Int> {
+        guard let range = self.ranges[name] else { preconditionFailure("no trainable parameter is called \(name)") }
+        return range
     }
 
     /// How many numbers are trained, outside the head and in it.
@@ -162,23 +183,26 @@ public final class ParameterStore {
         MutableMatrixView(memory.base + offset, rows: declaration.rows, columns: declaration.columns)
     }
 
-    private static func initialise(
-        _ value: MutableMatrixView,
-        _ declaration: ParameterDeclaration,
-        seed: UInt64,
-        index: Int
+    /// First values of a parameter, or of what it gets later: the same for the same seed, name and step.
+    ///
+    /// - Parameter step: 0 at first.
+    public func draw(
+        _ source: ParameterDeclaration.Source,
+        name: String,
+        step: Int = 0,
+        into values: UnsafeMutableBufferPointer<Float>
     ) {
-        let flat = UnsafeMutableBufferPointer(start: value.base, count: declaration.count)
         // The stream belongs to the name, so that one more parameter changes no other.
         let stream = RandomStream(
-            seed: seed,
-            stream: declaration.name.utf8.reduce(0x811C_9DC5) { ($0 ^ UInt32($1)) &* 0x0100_0193 }
+            seed: self.seed,
+            stream: name.utf8.reduce(0x811C_9DC5) { ($0 ^ UInt32($1)) &* 0x0100_0193 },
+            step: step
         )
-        switch declaration.source {
-        case .zeros: flat.update(repeating: 0)
-        case .normal(let deviation): stream.normal(deviation: deviation, into: flat)
-        case .uniform(let bound): stream.uniform(bound: bound, into: flat)
-        case .backbone: preconditionFailure("\(declaration.name) comes from the backbone's file")
+        switch source {
+        case .zeros: values.update(repeating: 0)
+        case .normal(let deviation): stream.normal(deviation: deviation, into: values)
+        case .uniform(let bound): stream.uniform(bound: bound, into: values)
+        case .backbone: preconditionFailure("\(name) comes from the backbone's file")
         }
     }
 }

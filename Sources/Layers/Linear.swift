@@ -1,6 +1,6 @@
 public import Tensors
 
-/// A linear layer, perhaps with an adapter beside it.
+/// A linear layer, perhaps with an adapter beside or after it.
 ///
 ///     y = x Wᵀ + b (+ the adapter's part)
 ///
@@ -8,41 +8,76 @@ public import Tensors
 public struct Linear: Sendable {
     public var weight: Parameter
     public var bias: Parameter
-    public var adapter: (any LinearAdapter)?
+    /// Beside or after; what stands elsewhere is not the layer's.
+    public var addition: LayerAddition?
 
-    public init(weight: Parameter, bias: Parameter, adapter: (any LinearAdapter)? = nil) {
+    public init(weight: Parameter, bias: Parameter, addition: LayerAddition? = nil) {
         precondition(bias.value.columns == weight.value.rows, "\(weight.name) and \(bias.name) do not fit")
         self.weight = weight
         self.bias = bias
-        self.adapter = adapter
+        self.addition = addition?.isOfLayer == true ? addition : nil
     }
 
     /// What ``backward(_:saved:dx:adding:pass:)`` needs from the forward pass.
     public struct Saved {
         let x: MatrixView
-        let adapter: MutableMatrixView
+        let adapter: AdapterSaved?
     }
 
-    public var isTrainable: Bool { self.weight.isTrainable || self.bias.isTrainable || self.adapter != nil }
+    struct AdapterSaved {
+        /// What the adapter read.
+        let input: MatrixView
+        let dropout: RowDropout?
+        let kept: MutableMatrixView
+    }
 
-    /// - Parameter finish: is called for each slab of rows once these are done, while they are in the cache.
+    public var isTrainable: Bool { self.weight.isTrainable || self.bias.isTrainable || self.addition != nil }
+
+    /// - Parameters:
+    ///   - dropoutRows: what tells the rows of `x` apart, for an adapter's dropout.
+    ///   - finish: is called for each slab of rows once these are done, while they are in the cache.
     @discardableResult
     public func forward(
         _ x: MatrixView,
         into y: MutableMatrixView,
         pass: Pass,
+        dropoutRows: [UInt32] = [],
         finish: (_ rows: Range<Int>) -> Void = { _ in }
     ) -> Saved {
-        let saved = Saved(x: x, adapter: pass.arena.matrix(rows: x.rows, columns: self.adapter?.savedColumns ?? 0))
         let bias = self.bias.row
-        pass.team.forEachSlab(ofRows: x.rows) { rows in
-            let (xRows, yRows) = (x.rows(rows), y.rows(rows))
-            multiply(xRows, self.weight.value, transposing: .second, into: yRows)
+        func layer(_ rows: Range<Int>) {
+            let yRows = y.rows(rows)
+            multiply(x.rows(rows), self.weight.value, transposing: .second, into: yRows)
             for row in 0..<yRows.rows { Elementwise.add(bias, to: yRows[row]) }
-            self.adapter?.forward(xRows, saved: saved.adapter.rows(rows), addingTo: yRows)
+        }
+        guard let addition = self.addition else {
+            pass.team.forEachSlab(ofRows: x.rows) { rows in
+                layer(rows)
+                finish(rows)
+            }
+            return Saved(x: x, adapter: nil)
+        }
+        let dropout = RowDropout(pass, site: addition.site, rate: addition.dropoutRate, rows: dropoutRows)
+        // A copy of what is changed before the backward pass, or of what dropout changes.
+        let copy: MutableMatrixView? =
+            switch addition.place {
+            case .beside: dropout == nil ? nil : pass.arena.matrix(rows: x.rows, columns: x.columns)
+            case .after: pass.arena.matrix(rows: y.rows, columns: y.columns)
+            case .sublayer, .normed: preconditionFailure("\(self.weight.name): what follows the layer has the adapter")
+            }
+        let saved = AdapterSaved(
+            input: copy?.view ?? x,
+            dropout: dropout,
+            kept: pass.arena.matrix(rows: x.rows, columns: addition.adapter.savedColumns)
+        )
+        pass.team.forEachSlab(ofRows: x.rows) { rows in
+            layer(rows)
+            if let copy { copy.rows(rows).copy(addition.place == .after ? y.view.rows(rows) : x.rows(rows)) }
+            if let copy, let dropout { dropout.apply(to: copy, rows: rows) }
+            addition.adapter.forward(saved.input.rows(rows), saved: saved.kept.rows(rows), addingTo: y.rows(rows))
             finish(rows)
         }
-        return saved
+        return Saved(x: x, adapter: saved)
     }
 
     /// Adds to the gradients of what is trainable; `dx` is written, or added to, where it is asked for.
@@ -56,46 +91,80 @@ public struct Linear: Sendable {
     ) {
         let mark = pass.arena.mark
         defer { pass.arena.release(to: mark) }
-        let dSaved = pass.arena.matrix(rows: dy.rows, columns: self.adapter?.savedColumns ?? 0)
-        if dx != nil || self.adapter != nil {
+        let adapter = self.addition.flatMap { addition in
+            saved.adapter.map { AdapterBackward(addition, $0, rows: dy.rows, dyColumns: dy.columns, arena: pass.arena) }
+        }
+        /// The gradient of `x Wᵀ + b`.
+        let dLayer = adapter?.dLayer?.view ?? dy
+        if dx != nil || adapter != nil {
             pass.team.forEachSlab(ofRows: dy.rows) { rows in
-                let (dyRows, dxRows) = (dy.rows(rows), dx?.rows(rows))
-                if let dxRows { multiply(dyRows, self.weight.value, adding: adding, into: dxRows) }
-                self.adapter?.backward(
-                    dyRows,
-                    saved: saved.adapter.view.rows(rows),
-                    dSaved: dSaved.rows(rows),
-                    addingTo: dxRows
-                )
+                adapter?.after(dy, rows: rows)
+                if let dx { multiply(dLayer.rows(rows), self.weight.value, adding: adding, into: dx.rows(rows)) }
+                adapter?.beside(dy, rows: rows, addingTo: dx)
                 finish(rows)
             }
         }
         if let gradient = self.weight.gradient {
             pass.team.forEachSlab(ofRows: gradient.rows) { rows in
-                multiply(dy.columns(rows), saved.x, transposing: .first, adding: true, into: gradient.rows(rows))
+                multiply(dLayer.columns(rows), saved.x, transposing: .first, adding: true, into: gradient.rows(rows))
             }
         }
-        if let gradient = self.bias.gradient { accumulateColumnSums(dy, into: gradient, team: pass.team) }
-        self.adapter?.accumulateGradients(
-            dy,
-            x: saved.x,
-            saved: saved.adapter.view,
-            dSaved: dSaved.view,
-            team: pass.team
-        )
+        if let gradient = self.bias.gradient { accumulateColumnSums(dLayer, into: gradient, team: pass.team) }
+        adapter?.accumulateGradients(dy, team: pass.team)
     }
 }
 
-/// What a method adds beside a linear layer: a function of the layer's input whose value is added to its output.
-///
-/// The row-wise parts are called for slabs of rows, by several threads at once, and touch these rows only.
-public protocol LinearAdapter: Sendable {
-    /// Floats that the forward pass keeps for each token.
-    var savedColumns: Int { get }
-    /// Adds the adapter's part to `y` and keeps what the backward pass needs.
-    func forward(_ x: MatrixView, saved: MutableMatrixView, addingTo y: MutableMatrixView)
-    /// Leaves the gradient of what was kept in `dSaved` and adds to `dx` where that is asked for.
-    func backward(_ dy: MatrixView, saved: MatrixView, dSaved: MutableMatrixView, addingTo dx: MutableMatrixView?)
-    /// Adds to the gradients of the parameters, over all rows.
-    func accumulateGradients(_ dy: MatrixView, x: MatrixView, saved: MatrixView, dSaved: MatrixView, team: Team)
+/// The backward pass through a layer's adapter, slab by slab.
+private struct AdapterBackward {
+    private let addition: LayerAddition
+    private let saved: Linear.AdapterSaved
+    private let dSaved: MutableMatrixView
+    /// The gradient of an input that dropout has changed.
+    private let dInput: MutableMatrixView?
+    /// The gradient of the layer's own output, where the adapter stands after it.
+    let dLayer: MutableMatrixView?
+
+    init(_ addition: LayerAddition, _ saved: Linear.AdapterSaved, rows: Int, dyColumns: Int, arena: Arena) {
+        self.addition = addition
+        self.saved = saved
+        self.dSaved = arena.matrix(rows: rows, columns: addition.adapter.savedColumns)
+        self.dInput = saved.dropout == nil ? nil : arena.zeros(rows: rows, columns: saved.input.columns)
+        self.dLayer = addition.place == .after ? arena.matrix(rows: rows, columns: dyColumns) : nil
+    }
+
+    func after(_ dy: MatrixView, rows: Range<Int>) {
+        guard let dLayer = self.dLayer?.rows(rows) else { return }
+        dLayer.copy(dy.rows(rows))
+        self.backward(dy, rows: rows, addingTo: dLayer)
+    }
+
+    func beside(_ dy: MatrixView, rows: Range<Int>, addingTo dx: MutableMatrixView?) {
+        guard self.dLayer == nil else { return }
+        guard let dInput = self.dInput, let dropout = self.saved.dropout else {
+            return self.backward(dy, rows: rows, addingTo: dx?.rows(rows))
+        }
+        self.backward(dy, rows: rows, addingTo: dx == nil ? nil : dInput.rows(rows))
+        guard let dx else { return }
+        dropout.apply(to: dInput, rows: rows)
+        for row in rows { Elementwise.add(dInput.view[row], to: dx[row]) }
+    }
+
+    private func backward(_ dy: MatrixView, rows: Range<Int>, addingTo dx: MutableMatrixView?) {
+        self.addition.adapter.backward(
+            dy.rows(rows),
+            saved: self.saved.kept.view.rows(rows),
+            dSaved: self.dSaved.rows(rows),
+            addingTo: dx
+        )
+    }
+
+    func accumulateGradients(_ dy: MatrixView, team: Team) {
+        self.addition.adapter.accumulateGradients(
+            dy,
+            x: self.saved.input,
+            saved: self.saved.kept.view,
+            dSaved: self.dSaved.view,
+            team: team
+        )
+    }
 }

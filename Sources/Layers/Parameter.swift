@@ -40,7 +40,7 @@ public struct Pass {
 }
 
 /// Adds the column sums of `dy` to a bias's gradient: `db += Σ_rows dy`.
-func accumulateColumnSums(_ dy: MatrixView, into gradient: MutableMatrixView, team: Team) {
+public func accumulateColumnSums(_ dy: MatrixView, into gradient: MutableMatrixView, team: Team) {
     team.forEachSlab(ofColumns: dy.columns) { columns in
         let (part, sums) = (dy.columns(columns), gradient.columns(columns)[0])
         for row in 0..<part.rows { Elementwise.add(part[row], to: sums) }

@@ -14,6 +14,29 @@ public struct Hyperparameters: Hashable, Sendable {
         case last
     }
 
+    /// What tells which of a run's evaluations is best.
+    public enum Selection: String, Sendable, CaseIterable {
+        /// The task's metric.
+        case metric
+        /// The loss.
+        case loss
+    }
+
+    /// Where the learning rate has fallen to 0.
+    public enum DecayEnd: String, Sendable, CaseIterable {
+        case lastStep
+        /// After epochs · examples / batch steps, rounded down: as in SoRA's release, whose last steps have rate 0.
+        case truncated
+    }
+
+    /// By which rule a table counts parameters.
+    public enum CountingRule: String, Sendable, CaseIterable {
+        /// The one behind the method's published numbers.
+        case published
+        /// What is there.
+        case `true`
+    }
+
     /// How many steps come before the learning rate is at its peak.
     public enum Warmup: Hashable, Sendable {
         /// A share of all steps, rounded up.
@@ -35,6 +58,8 @@ public struct Hyperparameters: Hashable, Sendable {
     public var windowOverlap: Int
     /// `nil`: what the backbone's configuration says.
     public var dropout: Double?
+    /// Before the head's last layer; `nil`: as ``dropout``.
+    public var classifierDropout: Double?
     /// Whether the head is trained, or stays as it begins.
     public var headTrainable: Bool
     public var optimizer: Optimizer
@@ -46,6 +71,11 @@ public struct Hyperparameters: Hashable, Sendable {
     /// Steps between evaluations on validation; `nil`: at each epoch's end.
     public var evaluationInterval: Int?
     public var checkpoint: Checkpoint
+    public var selection: Selection
+    /// Evaluations without a better one after which training ends.
+    public var patience: Int?
+    public var decayEnd: DecayEnd
+    public var countingRule: CountingRule
     public var shuffle: Bool
     public var splitProtocol: SplitProtocol
 
@@ -86,6 +116,11 @@ public struct Hyperparameters: Hashable, Sendable {
         ),
         Setting("dropout", .number(0...0.99), help: "all dropout of the encoder and head; default: the backbone's own"),
         Setting(
+            "classifierDropout",
+            .number(0...0.99),
+            help: "before the head's last layer; default: as dropout"
+        ),
+        Setting(
             "headTrainable",
             .flag,
             .flag(true),
@@ -119,6 +154,34 @@ public struct Hyperparameters: Hashable, Sendable {
             .choice(Checkpoint.allCases.map(\.rawValue)),
             help: "what is scored; default: last for fullDev, else best"
         ),
+        Setting(
+            "selection",
+            .choice(Selection.allCases.map(\.rawValue)),
+            .text(Selection.metric.rawValue),
+            isKeptAtDefault: false,
+            help: "by what an evaluation is better than another: the task's metric, or the loss"
+        ),
+        Setting(
+            "patience",
+            .integer(1...Int.max),
+            help: "ends training after so many evaluations without a better one"
+        ),
+        Setting(
+            "decayEnd",
+            .choice(DecayEnd.allCases.map(\.rawValue)),
+            .text(DecayEnd.lastStep.rawValue),
+            isKeptAtDefault: false,
+            help:
+                "where the rate is 0; truncated: after epochs · examples / batchSize steps, rounded down (SoRA's release)"
+        ),
+        Setting(
+            "countingRule",
+            .choice(CountingRule.allCases.map(\.rawValue)),
+            .text(CountingRule.published.rawValue),
+            decidesResult: false,
+            isKeptAtDefault: false,
+            help: "of the table's parameters: as the method's published numbers count, or what is there"
+        ),
         Setting("shuffle", .flag, .flag(true), help: "whether each epoch has an order of its own"),
         Setting(
             "protocol",
@@ -144,6 +207,7 @@ public struct Hyperparameters: Hashable, Sendable {
         self.maximumLength = settings.integer("maximumLength")
         self.windowOverlap = settings.optionalInteger("windowOverlap") ?? self.maximumLength / 3
         self.dropout = settings.optionalNumber("dropout")
+        self.classifierDropout = settings.optionalNumber("classifierDropout")
         self.headTrainable = settings.optionalFlag("headTrainable") ?? true
         self.optimizer = settings.choice("optimizer")
         self.adamEpsilon = settings.number("adamEpsilon")
@@ -152,6 +216,10 @@ public struct Hyperparameters: Hashable, Sendable {
         self.trainingExamples = settings.optionalInteger("trainingExamples")
         self.evaluationExamples = settings.optionalInteger("evaluationExamples")
         self.evaluationInterval = settings.optionalInteger("evaluationInterval")
+        self.selection = settings.optionalChoice("selection") ?? .metric
+        self.patience = settings.optionalInteger("patience")
+        self.decayEnd = settings.optionalChoice("decayEnd") ?? .lastStep
+        self.countingRule = settings.optionalChoice("countingRule") ?? .published
         self.shuffle = settings.flag("shuffle")
         self.splitProtocol = settings.choice("protocol")
         self.checkpoint =

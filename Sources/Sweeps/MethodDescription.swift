@@ -4,45 +4,24 @@ public struct MethodDescription: Sendable {
     public let name: String
     public let settings: [Setting]
 
+    /// What is wrong with settings that are each in range, in one line.
+    let conflict: @Sendable (ResolvedSettings) -> String?
+
+    init(
+        name: String,
+        settings: [Setting],
+        conflict: @escaping @Sendable (ResolvedSettings) -> String? = { _ in nil }
+    ) {
+        self.name = name
+        self.settings = settings
+        self.conflict = conflict
+    }
+
     /// The linear layers of a block, in the order of the forward pass.
     public static let linearLayers = ["query", "key", "value", "attentionOutput", "intermediate", "output"]
 
     /// Every method that a grid may name.
-    public static let all: [MethodDescription] = [
-        MethodDescription(name: "full", settings: []),
-        MethodDescription(
-            name: "bitfit",
-            settings: [
-                Setting(
-                    "intermediateBias",
-                    .flag,
-                    .flag(true),
-                    isKeptAtDefault: false,
-                    help: "whether the biases of the intermediate layers are trained too"
-                )
-            ]
-        ),
-        MethodDescription(
-            name: "lora",
-            settings: [
-                Setting("rank", .integer(1...1024), .integer(8), help: "columns of A and rows of B"),
-                Setting("alpha", .number(0...1e6), .number(16), help: "the update is scaled by alpha / rank"),
-                Setting(
-                    "targets",
-                    .names(Self.linearLayers),
-                    .list(Self.linearLayers),
-                    help: "the linear layers that are adapted"
-                ),
-                Setting(
-                    "initialization",
-                    .choice(LoRAInitialization.allCases.map(\.rawValue)),
-                    .text(LoRAInitialization.kaimingUniform.rawValue),
-                    isKeptAtDefault: false,
-                    help: "of A: the release's, that of its DeBERTa (deviation 0.02), or PEFT's gaussian (1 / rank)"
-                ),
-            ]
-        ),
-    ]
+    public static let all = [full, bitFit, houlsby, pfeiffer, lora, adaLoRA, soRA, aLoRA]
 
     /// The method of that name.
     ///
@@ -91,6 +70,7 @@ public struct MethodDescription: Sendable {
             if resolved["checkpoint"] == nil, case .text(let name) = resolved["protocol"] {
                 resolved["checkpoint"] = SplitProtocol(rawValue: name).map { .text($0.defaultCheckpoint) }
             }
+            if let conflict = self.conflict(ResolvedSettings(resolved)) { throw InvalidSettings(conflict) }
             return resolved
         } catch let error as InvalidSettings {
             throw error
@@ -98,16 +78,6 @@ public struct MethodDescription: Sendable {
             throw InvalidSettings("\(error)")
         }
     }
-}
-
-/// How LoRA's A begins.
-public enum LoRAInitialization: String, CaseIterable, Sendable {
-    /// Uniform in ±1 / √in: the authors' release, and PEFT.
-    case kaimingUniform
-    /// Normal, of the deviation 0.02: the releases of LoRA and AdaLoRA for DeBERTa, which overwrite the former.
-    case normal
-    /// Normal, of the deviation 1 / rank: PEFT's `gaussian`.
-    case gaussian
 }
 
 /// Hyperparameters that cannot be used, and why.

@@ -75,6 +75,55 @@ public struct Environment: Hashable, Codable, Sendable {
     }
 }
 
+/// How many ranks a linear layer's update has.
+public struct LayerRanks: Hashable, Codable, Sendable {
+    public var block: Int
+    /// As in a grid's `targets`.
+    public var layer: String
+    public var initial: Int
+    public var final: Int
+
+    public init(block: Int, layer: String, initial: Int, final: Int) {
+        self.block = block
+        self.layer = layer
+        self.initial = initial
+        self.final = final
+    }
+}
+
+/// The end of one stage of a run whose method grows sparser from stage to stage (SoRA's schedule).
+public struct StageResult: Hashable, Codable, Sendable {
+    public var step: Int
+    /// The gates' threshold in this stage.
+    public var sparsity: Double
+    /// Ranks that are left in all layers.
+    public var ranks: Int
+    /// The task's metric on validation, and its percentage of the first stage's (SoRA's "generalization").
+    public var validation: Double?
+    public var generalization: Double?
+    /// The same on the sample of the training set ("memorization").
+    public var training: Double?
+    public var memorization: Double?
+
+    public init(
+        step: Int,
+        sparsity: Double,
+        ranks: Int,
+        validation: Double?,
+        generalization: Double?,
+        training: Double?,
+        memorization: Double?
+    ) {
+        self.step = step
+        self.sparsity = sparsity
+        self.ranks = ranks
+        self.validation = validation
+        self.generalization = generalization
+        self.training = training
+        self.memorization = memorization
+    }
+}
+
 /// What a finished shard leaves: scores, costs, parameter counts, environment.
 public struct ShardResult: Hashable, Codable, Sendable {
     public var key: ShardKey
@@ -102,6 +151,13 @@ public struct ShardResult: Hashable, Codable, Sendable {
     /// Trainable parameters outside the head, by the method's published rule, at the start and at the end.
     public var trainableParametersInitial: Int
     public var trainableParametersFinal: Int
+    /// The same by true count; absent in results from before this was told apart.
+    public var trueParametersInitial: Int?
+    public var trueParametersFinal: Int?
+    /// The ranks of each adapted layer; absent where the method has none.
+    public var ranks: [LayerRanks]?
+    /// What was measured at the end of each stage, where there are several.
+    public var stages: [StageResult]?
     /// The head's parameters where it is trained, else 0.
     public var headParameters: Int
     /// The digest of the scored parameters as raw safetensors: equal for equal training.
@@ -150,6 +206,14 @@ public struct ShardResult: Hashable, Codable, Sendable {
         self.headParameters = headParameters
         self.parametersDigest = parametersDigest
         self.environment = environment
+    }
+
+    /// Parameters outside the head at the end of training, by that rule.
+    public func parameters(by rule: Hyperparameters.CountingRule) -> Int {
+        switch rule {
+        case .published: self.trainableParametersFinal
+        case .true: self.trueParametersFinal ?? self.trainableParametersFinal
+        }
     }
 
     /// Where two runs of one shard differ that should not: the first such field with both values; `nil` where the

@@ -81,15 +81,25 @@ public enum TrainerEvent: Hashable, Sendable {
     public struct Step: Hashable, Codable, Sendable {
         public var step: Int
         public var steps: Int
-        /// What was minimised, as the mean over the batch, before the step's update.
+        /// What was minimised, before the step's update: the task's loss and what the method adds to it.
         public var loss: Double
+        /// The task's part, as the mean over the batch.
+        public var taskLoss: Double?
         public var learningRate: Double
         public var samplesPerSecond: Double
 
-        public init(step: Int, steps: Int, loss: Double, learningRate: Double, samplesPerSecond: Double) {
+        public init(
+            step: Int,
+            steps: Int,
+            loss: Double,
+            taskLoss: Double? = nil,
+            learningRate: Double,
+            samplesPerSecond: Double
+        ) {
             self.step = step
             self.steps = steps
             self.loss = loss
+            self.taskLoss = taskLoss
             self.learningRate = learningRate
             self.samplesPerSecond = samplesPerSecond
         }

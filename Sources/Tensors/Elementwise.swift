@@ -54,6 +54,43 @@ public enum Elementwise {
         }
     }
 
+    /// `y = x (1 + tanh u) / 2` with `u = sqrt(2 / π) (x + 0.044715 x³)`, gelu's tanh form, while `x` becomes its slope.
+    @inline(never)
+    public static func geluNew(_ x: UnsafeMutableBufferPointer<Float>, into y: UnsafeMutableBufferPointer<Float>) {
+        precondition(x.count == y.count)
+        for i in x.indices {
+            let value = x[i]
+            let square = value * value
+            let u = 0.797_884_56 * value * Float(1).addingProduct(0.044_715, square)
+            // (1 + tanh u) / 2 is the logistic function at 2 u.
+            let half = 1 / (1 + Tensors.exponential(-2 * u))
+            let slope = 0.797_884_56 * Float(1).addingProduct(0.134_145, square)
+            y[i] = value * half
+            x[i] = half + 2 * value * half * (1 - half) * slope
+        }
+    }
+
+    /// `y = max(x, 0)`, while `x` becomes its slope: 0 at 0.
+    @inline(never)
+    public static func relu(_ x: UnsafeMutableBufferPointer<Float>, into y: UnsafeMutableBufferPointer<Float>) {
+        precondition(x.count == y.count)
+        for i in x.indices {
+            y[i] = x[i] > 0 ? x[i] : 0
+            x[i] = x[i] > 0 ? 1 : 0
+        }
+    }
+
+    /// `y = x / (1 + exp(-x))` (Elfwing et al. 2017, arXiv:1702.03118), while `x` becomes its slope.
+    @inline(never)
+    public static func silu(_ x: UnsafeMutableBufferPointer<Float>, into y: UnsafeMutableBufferPointer<Float>) {
+        precondition(x.count == y.count)
+        for i in x.indices {
+            let logistic = 1 / (1 + Tensors.exponential(-x[i]))
+            y[i] = x[i] * logistic
+            x[i] = logistic * Float(1).addingProduct(x[i], 1 - logistic)
+        }
+    }
+
     /// `y += x`.
     @inline(never)
     public static func add(_ x: UnsafeBufferPointer<Float>, to y: UnsafeMutableBufferPointer<Float>) {

@@ -12,23 +12,34 @@ public struct AdamW: ~Copyable {
     public let firstMoments: Matrix
     public let secondMoments: Matrix
     private let hyperparameters: Hyperparameters
+    /// Of the parameters that are gates.
+    private let gates: Hyperparameters?
 
     /// Elements that one item of work takes; sums of squares are added up item by item.
     private static let chunk = 1 << 15
 
-    public init(count: Int, _ hyperparameters: Hyperparameters) {
+    public init(count: Int, _ hyperparameters: Hyperparameters, gates: Hyperparameters? = nil) {
         self.firstMoments = Matrix(rows: 1, columns: count)
         self.secondMoments = Matrix(rows: 1, columns: count)
         self.hyperparameters = hyperparameters
+        self.gates = gates
     }
 
     /// Takes one step.
     ///
     /// - Parameters:
     ///   - step: counted from 1.
+    ///   - keepsGradients: leaves them as clipped, instead of zeros.
     /// - Returns: the gradients' global L2 norm before clipping.
     @discardableResult
-    public borrowing func update(_ store: ParameterStore, step: Int, learningRate: Double, team: Team) -> Double {
+    public borrowing func update(
+        _ store: ParameterStore,
+        step: Int,
+        learningRate: Double,
+        gateLearningRate: Double = 0,
+        keepsGradients: Bool = false,
+        team: Team
+    ) -> Double {
         let gradients = store.gradients.mutableView[0]
         let norm = Self.norm(UnsafeBufferPointer(gradients), team: team)
         let clip = self.hyperparameters.gradientClip
@@ -37,28 +48,27 @@ public struct AdamW: ~Copyable {
         let (values, first, second) = (
             store.values.mutableView[0], self.firstMoments.mutableView[0], self.secondMoments.mutableView[0]
         )
-        let decaying = Coefficients(
-            self.hyperparameters,
-            step: step,
-            learningRate: learningRate,
-            factor: factor,
-            decays: true
-        )
-        let plain = Coefficients(
-            self.hyperparameters,
-            step: step,
-            learningRate: learningRate,
-            factor: factor,
-            decays: false
-        )
+        func coefficients(_ hyperparameters: Hyperparameters, _ learningRate: Double, decays: Bool) -> Coefficients {
+            Coefficients(
+                hyperparameters,
+                step: step,
+                learningRate: learningRate,
+                factor: factor,
+                decays: decays,
+                keepsGradients: keepsGradients
+            )
+        }
+        let decaying = coefficients(self.hyperparameters, learningRate, decays: true)
+        let plain = coefficients(self.hyperparameters, learningRate, decays: false)
+        let gates = coefficients(self.gates ?? self.hyperparameters, gateLearningRate, decays: false)
         team.forEach(chunks.count) { _, index in
-            let (range, decays) = chunks[index]
+            let (range, declaration) = chunks[index]
             Self.update(
                 UnsafeMutableBufferPointer(rebasing: values[range]),
                 UnsafeMutableBufferPointer(rebasing: gradients[range]),
                 UnsafeMutableBufferPointer(rebasing: first[range]),
                 UnsafeMutableBufferPointer(rebasing: second[range]),
-                decays ? decaying : plain
+                declaration.isGate ? gates : declaration.decays ? decaying : plain
             )
         }
         return norm
@@ -67,12 +77,21 @@ public struct AdamW: ~Copyable {
     /// What one step's formula needs beside the arrays; both forms are the same loop with other coefficients.
     private struct Coefficients {
         let factor, beta1, beta2, rate, rootScale, epsilon, decayBefore, decayAfter: Float
+        let keepsGradients: Bool
 
-        init(_ hyperparameters: Hyperparameters, step: Int, learningRate: Double, factor: Double, decays: Bool) {
+        init(
+            _ hyperparameters: Hyperparameters,
+            step: Int,
+            learningRate: Double,
+            factor: Double,
+            decays: Bool,
+            keepsGradients: Bool
+        ) {
             let correction1 = 1 - power(hyperparameters.beta1, step)
             let correction2 = (1 - power(hyperparameters.beta2, step)).squareRoot()
             let kept = decays ? 1 - learningRate * hyperparameters.weightDecay : 1
             self.factor = Float(factor)
+            self.keepsGradients = keepsGradients
             self.beta1 = Float(hyperparameters.beta1)
             self.beta2 = Float(hyperparameters.beta2)
             self.epsilon = Float(hyperparameters.adamEpsilon)
@@ -100,7 +119,7 @@ public struct AdamW: ~Copyable {
         precondition(p.count == g.count && p.count == m.count && p.count == v.count)
         for i in p.indices {
             let gradient = g[i] * c.factor
-            g[i] = 0
+            g[i] = c.keepsGradients ? gradient : 0
             m[i] = c.beta1 * m[i] + (1 - c.beta1) * gradient
             v[i] = c.beta2 * v[i] + (1 - c.beta2) * gradient * gradient
             let move = c.rate * m[i] / (v[i].squareRoot() * c.rootScale + c.epsilon)
@@ -108,10 +127,10 @@ public struct AdamW: ~Copyable {
         }
     }
 
-    private static func chunks(_ store: ParameterStore) -> [(Range<Int>, decays: Bool)] {
+    private static func chunks(_ store: ParameterStore) -> [(Range<Int>, ParameterDeclaration)] {
         store.trainable.flatMap { entry in
             stride(from: entry.range.lowerBound, to: entry.range.upperBound, by: Self.chunk).map {
-                ($0..<min($0 + Self.chunk, entry.range.upperBound), entry.declaration.decays)
+                ($0..<min($0 + Self.chunk, entry.range.upperBound), entry.declaration)
             }
         }
     }

@@ -32,12 +32,20 @@ public func estimatedMemoryBytes(
     let tokens = min(step, 3 * defaultPassTokens / 2 + length)
     // Kept of each block: query, key, value, context, two sums, the normed one and the output; both inner matrices;
     // the attention's probabilities. One block's gradients and the pass's two buffers come on top.
-    let kept = 8 * configuration.hidden + 2 * configuration.intermediate + configuration.heads * length
+    let method = fineTuningMethod(method, settings: settings)
+    let kept =
+        8 * configuration.hidden + 2 * configuration.intermediate + configuration.heads * length
+        + method.keptFloats(configuration)
     let scratch = 10 * configuration.hidden + configuration.intermediate
     let floats =
-        4 * trainable + tokens * (configuration.layers * kept + scratch)
+        4 * trainable + stateFloats(method, configuration) + tokens * (configuration.layers * kept + scratch)
         + relativeFloats(configuration, length: length, tokens: tokens)
     return programBytes + (try weights.memoryBytes(declarations)) + MemoryLayout<Float>.stride * floats
+}
+
+/// What a method keeps from step to step beside its parameters.
+private func stateFloats(_ method: any FineTuningMethod, _ configuration: EncoderConfiguration) -> Int {
+    method.stateFactor * method.declarations(configuration).reduce(0) { $0 + $1.count }
 }
 
 /// What DeBERTa keeps beside that: the positions that sequences of this length can have and, in each block, their dropped
@@ -63,7 +71,8 @@ public func estimatedCheckpointBytes(
         .filter(\.isTrainable)
     // Value, two moments and best value; names and shapes; where the run stands.
     let header = 4 * trainable.count * 200 + (64 << 10)
-    return 4 * MemoryLayout<Float>.stride * trainable.reduce(0) { $0 + $1.count } + header
+    let state = stateFloats(fineTuningMethod(method, settings: settings), configuration)
+    return MemoryLayout<Float>.stride * (4 * trainable.reduce(0) { $0 + $1.count } + state) + header
 }
 
 /// All parameters of a shard's network.

@@ -8,7 +8,8 @@ internal import Tensors
 public struct Model {
     public let configuration: EncoderConfiguration
     public let store: ParameterStore
-    public let network: HeadedEncoder
+    public let adaptation: any Adaptation
+    public private(set) var network: HeadedEncoder
     /// Tensors of the backbone's file that fine-tuning does not use.
     public let skipped: [String]
     /// Parameters of the head that the file lacks, or has in another shape: they start from the seed.
@@ -28,6 +29,7 @@ public struct Model {
     ) throws {
         var configuration = try EncoderConfiguration(folder: folder)
         if let dropout = hyperparameters.dropout { configuration = configuration.replacingDropout(Float(dropout)) }
+        if let dropout = hyperparameters.classifierDropout { configuration.classifierDropout = Float(dropout) }
         let weights = try BackboneWeights(folder: folder)
         let encoder = configuration.declarations(trains: method.trains)
         let headParameters = configuration.headDeclarations(
@@ -44,9 +46,20 @@ public struct Model {
             seed: seed
         )
         self.store = store
-        self.network = HeadedEncoder(configuration, head: head, store: store) {
-            method.adapter(block: $0, layer: $1, store: store)
-        }
+        let adaptation = method.adaptation(configuration, store: store)
+        adaptation.begin()
+        self.adaptation = adaptation
+        self.network = HeadedEncoder(configuration, head: head, store: store, additions: adaptation.addition)
+    }
+
+    /// Builds the network anew: after what a method adds has changed its shape.
+    mutating func rebuild() {
+        self.network = HeadedEncoder(
+            self.configuration,
+            head: self.network.head,
+            store: self.store,
+            additions: self.adaptation.addition
+        )
     }
 
     /// The gradients of all trainable parameters as a safetensors file, under the names of HF `transformers`; what an

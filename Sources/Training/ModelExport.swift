@@ -15,8 +15,11 @@ extension TrainedModel {
     /// - Parameters:
     ///   - backbone: its name, for PEFT's `base_model_name_or_path`.
     ///   - isMerged: a whole model in any case, with the adapters in its weights.
-    public func exported(backbone: String, isMerged: Bool) throws -> [ExportedFile] {
-        guard !isMerged, let configuration = self.method.peftConfiguration(self.model.configuration) else {
+    ///   - steps: of the run that trained it.
+    public func exported(backbone: String, isMerged: Bool, steps: Int) throws -> [ExportedFile] {
+        guard !isMerged,
+            let adapter = self.method.peftAdapter(self.model.configuration, store: self.model.store, steps: steps)
+        else {
             return [("config.json", try self.modelConfiguration()), ("model.safetensors", try self.wholeModel())]
                 + self.tokenizerFiles
         }
@@ -25,21 +28,24 @@ extension TrainedModel {
             "inference_mode": .flag(true),
             "modules_to_save": .array(self.headModules.map(CanonicalJSON.text)),
         ]
-        let members = configuration.merging(more.merging(self.taskType) { $1 }) { $1 }
+        let members = adapter.configuration.merging(more.merging(self.taskType) { $1 }) { $1 }
         return [
             ("adapter_config.json", Array((CanonicalJSON.object(members).written + "\n").utf8)),
-            ("adapter_model.safetensors", try self.adapter()),
+            ("adapter_model.safetensors", try self.tensors(adapter)),
         ]
     }
 
     // MARK: Adapter
 
-    /// What is trained, and the head, under PEFT's names.
-    private func adapter() throws -> [UInt8] {
+    /// What the method adds, and the head, under PEFT's names.
+    private func tensors(_ adapter: PEFTAdapter) throws -> [UInt8] {
         var writer = SafetensorsWriter(metadata: ["format": "pt"])
-        for declaration in self.model.store.declarations where declaration.isTrainable || declaration.isHead {
-            let name = "base_model.model." + self.model.configuration.publishedName(declaration.name)
-            self.add(declaration, as: name, to: &writer)
+        func name(_ own: String) -> String { "base_model.model." + self.model.configuration.publishedName(own) }
+        for tensor in adapter.tensors {
+            tensor.values.withUnsafeBufferPointer { writer.add(name(tensor.name), shape: tensor.shape, $0) }
+        }
+        for declaration in self.model.store.declarations where declaration.isHead {
+            self.add(declaration, as: name(declaration.name), to: &writer)
         }
         return try writer.bytes()
     }
@@ -68,18 +74,9 @@ extension TrainedModel {
     // MARK: Whole model
 
     private func wholeModel() throws -> [UInt8] {
+        let merged = try self.mergedWeights()
         var writer = SafetensorsWriter(metadata: ["format": "pt"])
         let configuration = self.model.configuration
-        var merged: [String: [Float]] = [:]
-        for block in 0..<configuration.layers {
-            for layer in LinearLayer.allCases {
-                merged[layer.path(block: block) + ".weight"] = self.method.mergedWeight(
-                    block: block,
-                    layer: layer,
-                    store: self.model.store
-                )
-            }
-        }
         let added = Set(self.method.declarations(configuration).map(\.name))
         for declaration in self.model.store.declarations where !added.contains(declaration.name) {
             let name = configuration.publishedName(declaration.name)
@@ -90,6 +87,24 @@ extension TrainedModel {
             }
         }
         return try writer.bytes()
+    }
+
+    /// By the weight's name: what adapters have changed.
+    private func mergedWeights() throws -> [String: [Float]] {
+        var merged: [String: [Float]] = [:]
+        for block in 0..<self.model.configuration.layers {
+            for layer in LinearLayer.allCases {
+                let values = self.model.adaptation.mergedWeight(block: block, layer: layer)
+                merged[layer.path(block: block) + ".weight"] = values
+            }
+        }
+        if merged.isEmpty, !self.method.declarations(self.model.configuration).isEmpty {
+            throw ExportError(
+                "adapters with a bottleneck cannot be merged into weights, and PEFT has no such method: use predict, or "
+                    + "train --initial with the shard's parameters.safetensors"
+            )
+        }
+        return merged
     }
 
     /// The backbone's `config.json` with the class that the model is of, and its labels.
@@ -131,4 +146,11 @@ extension TrainedModel {
             (try? File.contents(path: "\(self.backboneFolder)/\(name)", limitBytes: 64 << 20)).map { (name, $0) }
         }
     }
+}
+
+/// A model that no format of PEFT or transformers holds.
+public struct ExportError: Error, Hashable, Sendable, CustomStringConvertible {
+    public let description: String
+
+    init(_ description: String) { self.description = description }
 }

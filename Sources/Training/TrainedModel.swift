@@ -10,7 +10,7 @@ internal import Tokenizers
 public struct TrainedModel {
     let task: TaskDescription
     let method: any FineTuningMethod
-    let model: Model
+    private(set) var model: Model
     let backboneFolder: String
     private let encoder: ExampleEncoder
 
@@ -30,6 +30,7 @@ public struct TrainedModel {
             seed: UInt64(shard.seed)
         )
         try self.model.store.load(parameters)
+        self.model.rebuild()
         self.encoder = ExampleEncoder(
             source: TokenSource(try loadTokenizer(folder: backboneFolder), nil),
             maximumLength: hyperparameters.maximumLength,

@@ -20,18 +20,23 @@ struct TrainingState: Codable {
     /// Over all attempts.
     var seconds = 0.0
     var samples = 0
+    /// The step before which ranks were last re-allocated.
+    var reallocatedStep: Int?
+    var stages: [StageResult] = []
 }
 
 /// A checkpoint's safetensors file: parameters, both moments, and the best parameters where the shard keeps them.
 enum CheckpointFile {
     private static let stateKey = "quintet.state"
+    private static let methodPrefix = "method."
     private enum Part: String, CaseIterable { case value, moment1, moment2, best }
 
     static func write(
         _ state: TrainingState,
         store: ParameterStore,
         optimizer: borrowing AdamW,
-        best: borrowing Matrix
+        best: borrowing Matrix,
+        method: [(name: String, values: MutableMatrixView)]
     ) throws -> [UInt8] {
         let encoded = String(decoding: try JSON.encoder.encode(state), as: UTF8.self)
         var writer = SafetensorsWriter(metadata: [Self.stateKey: encoded])
@@ -48,6 +53,13 @@ enum CheckpointFile {
         add(.moment1, optimizer.firstMoments)
         add(.moment2, optimizer.secondMoments)
         if state.bestStep != nil { add(.best, best) }
+        for (name, values) in method {
+            writer.add(
+                Self.methodPrefix + name,
+                shape: [values.rows, values.columns],
+                UnsafeBufferPointer(start: values.base, count: values.rows * values.columns)
+            )
+        }
         return try writer.bytes()
     }
 
@@ -60,7 +72,8 @@ enum CheckpointFile {
         key: ShardKey,
         into store: ParameterStore,
         optimizer: borrowing AdamW,
-        best: borrowing Matrix
+        best: borrowing Matrix,
+        method: [(name: String, values: MutableMatrixView)]
     ) throws -> TrainingState {
         let file = try Safetensors(path: path, bytes: bytes)
         let state = try JSON.decoder.decode(TrainingState.self, from: Data((file.metadata[Self.stateKey] ?? "").utf8))
@@ -80,6 +93,15 @@ enum CheckpointFile {
         try take(.moment1, optimizer.firstMoments)
         try take(.moment2, optimizer.secondMoments)
         if state.bestStep != nil { try take(.best, best) }
+        for (name, target) in method {
+            let values = try file.floats(Self.methodPrefix + name)
+            guard values.count == target.rows * target.columns else {
+                throw CheckpointError(
+                    "\(path): \(name) has \(values.count) values, not \(target.rows * target.columns)"
+                )
+            }
+            _ = UnsafeMutableBufferPointer(start: target.base, count: values.count).update(from: values)
+        }
         return state
     }
 
@@ -97,8 +119,10 @@ enum CheckpointFile {
     }
 
     /// The most bytes that a checkpoint of these parameters can have.
-    static func limitBytes(_ store: ParameterStore) -> Int {
-        Part.allCases.count * store.values.columns * MemoryLayout<Float>.stride + Safetensors.headerLimitBytes
+    static func limitBytes(_ store: ParameterStore, method: [(name: String, values: MutableMatrixView)]) -> Int {
+        let state = method.reduce(0) { $0 + $1.values.rows * $1.values.columns }
+        let count = Part.allCases.count * store.values.columns + state
+        return count * MemoryLayout<Float>.stride + Safetensors.headerLimitBytes
     }
 }
 

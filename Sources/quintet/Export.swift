@@ -24,7 +24,11 @@ struct Export: ParsableCommand {
         let store = try Store(reading: self.state.folder.database)
         for (sweep, shard) in try store.shards(named: [self.shard]) {
             let finished = try FinishedShard(shard, of: sweep, in: store, blobs: self.state.folder.blobs)
-            let files = try finished.model().exported(backbone: try sweep.grid().backbone, isMerged: self.merge)
+            let files = try finished.model().exported(
+                backbone: try sweep.grid().backbone,
+                isMerged: self.merge,
+                steps: finished.steps
+            )
             for path in try write(files, into: self.into) { print(path) }
         }
     }

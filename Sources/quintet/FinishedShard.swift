@@ -12,13 +12,15 @@ struct FinishedShard {
     let shard: Shard
     let backboneFolder: String
     let dataFolder: String
+    /// Of its training.
+    let steps: Int
     private let name: String
     private let parametersPath: String
 
     /// - Throws: ``SessionError`` where the shard has no result, or something of it is not here or has changed.
     init(_ known: SweepShard, of sweep: StoredSweep, in store: Store, blobs: String) throws {
         let name = known.planned.name
-        guard known.result != nil, let shard = try store.shard(known.key) else {
+        guard let result = known.result, let shard = try store.shard(known.key) else {
             throw SessionError("\(name) has no result: \(Status.state(of: known))")
         }
         let folders = try store.folders(of: sweep.name)
@@ -29,7 +31,7 @@ struct FinishedShard {
         guard let best = known.checkpoints?.best else {
             throw SessionError("the parameters of \(name) are not here; quintet verify says what is missing")
         }
-        (self.shard, self.name) = (shard, name)
+        (self.shard, self.name, self.steps) = (shard, name, result.steps)
         (self.backboneFolder, self.dataFolder) = (backbone.path, data.path)
         self.parametersPath = "\(blobs)/\(best.digest)"
     }

@@ -56,6 +56,14 @@ struct Train: ParsableCommand {
     )
     var logGradients: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Write after each step a JSON line with the ranks that each layer keeps, by the layer's name.",
+            valueName: "file"
+        )
+    )
+    var logRanks: String?
+
     @Option(help: "The folder for checkpoints and the scored parameters.")
     var into: String
 
@@ -109,7 +117,7 @@ struct Train: ParsableCommand {
                 order,
                 folder: self.into,
                 initial: self.initial,
-                gradientsFile: self.logGradients,
+                logs: try TrainingLogs(gradientsFile: self.logGradients, ranksFile: self.logRanks),
                 environment: environment,
                 emit: output.write,
                 isStopping: { StopSignal.isRaised }

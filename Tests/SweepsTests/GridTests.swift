@@ -159,6 +159,6 @@ import Testing
 
     @Test func `another method's setting is told as such`() throws {
         let error = #expect(throws: UnknownName.self) { try MethodDescription.named("full").setting("rank") }
-        #expect(error?.kind == "hyperparameter of full (it belongs to lora)")
+        #expect(error?.kind == "hyperparameter of full (it belongs to lora, sora)")
     }
 }

@@ -13,10 +13,19 @@ import Testing
     }
 
     @Test func `every hyperparameter stands in the README with its default`() {
-        let methods = MethodDescription.all.flatMap { method in
-            method.settings.map { (setting: $0, prefix: "\(method.name): ") }
+        // What several methods have alike stands there once.
+        var rows: [(setting: Setting, owners: [String])] = Hyperparameters.settings.map { ($0, []) }
+        for method in MethodDescription.all {
+            for setting in method.settings {
+                if let twin = rows.firstIndex(where: { $0.setting.isAlike(setting) }) {
+                    rows[twin].owners.append(method.name)
+                } else {
+                    rows.append((setting, [method.name]))
+                }
+            }
         }
-        for (setting, prefix) in Hyperparameters.settings.map({ (setting: $0, prefix: "") }) + methods {
+        for (setting, owners) in rows {
+            let prefix = owners.isEmpty ? "" : owners.joined(separator: ", ") + ": "
             let value =
                 setting.defaultValue.map { $0 == .list(MethodDescription.linearLayers) ? "all six" : "\($0)" } ?? "–"
             let row = "| `\(setting.name)` | \(value) | \(prefix)\(setting.help) |"
@@ -72,6 +81,12 @@ import Testing
             #expect("\(sweep.name).yaml" == file.lastPathComponent)
             #expect(!(try sweep.shards().isEmpty))
         }
+    }
+}
+
+extension Setting {
+    fileprivate func isAlike(_ other: Setting) -> Bool {
+        self.name == other.name && self.defaultValue == other.defaultValue && self.help == other.help
     }
 }
 

@@ -29,11 +29,9 @@ import Testing
         #expect(shard.key.description == "ac89be403b41ba9c1741a53a80b95fe063831fd7f2503231be9bbe9a83596e63")
     }
 
-    @Test func `seconds between checkpoints are no part of the key`() throws {
-        let other = try Self.shard(
-            method: "lora",
-            given: ["learningRate": .number(5e-4), "checkpointSeconds": .number(1)]
-        )
+    @Test(arguments: [("checkpointSeconds", SettingValue.number(1)), ("countingRule", .text("true"))])
+    func `what decides no result is no part of the key`(name: String, value: SettingValue) throws {
+        let other = try Self.shard(method: "lora", given: ["learningRate": .number(5e-4), name: value])
         #expect(other.key == self.shard.key)
         #expect(other == self.shard)
     }
@@ -41,8 +39,9 @@ import Testing
     /// Goal: whatever decides the result decides the key. Method: each setting in turn gets another value.
     @Test func `every other setting is part of the key`() throws {
         let method = try MethodDescription.named("lora")
-        for setting in method.allSettings where setting.name != "checkpointSeconds" {
-            #expect(setting.decidesResult)
+        let deciding = method.allSettings.filter(\.decidesResult)
+        #expect(deciding.count == method.allSettings.count - 2)
+        for setting in deciding {
             let other = try Self.shard(
                 method: "lora",
                 given: ["learningRate": .number(5e-4)].merging([setting.name: try otherValue(of: setting)]) { $1 }

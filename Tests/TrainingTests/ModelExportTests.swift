@@ -30,7 +30,7 @@ import Training
         let shard = try SmallShard()
         let targets: Settings = ["rank": .integer(2), "targets": .list(["query", "output"])]
         let model = try self.trained(shard, "lora", targets)
-        let files = try model.exported(backbone: "tiny", isMerged: false)
+        let files = try model.exported(backbone: "tiny", isMerged: false, steps: 60)
         #expect(files.map(\.name) == ["adapter_config.json", "adapter_model.safetensors"])
         #expect(
             String(decoding: files[0].bytes, as: UTF8.self) == """
@@ -60,7 +60,7 @@ import Training
 
     /// Goal: a whole model with adapters in its weights says what the adapted one says. Method: scores, which show every
     /// difference; it is loaded as a backbone, with the head that it then has.
-    @Test(arguments: MethodDescription.all.map(\.name))
+    @Test(arguments: MethodDescription.all.map(\.name).filter { !["houlsby", "pfeiffer"].contains($0) })
     func `a whole model predicts as the adapted one`(method: String) throws {
         let shard = try SmallShard()
         let rows = (0..<40).map { row in
@@ -75,7 +75,7 @@ import Training
             task: "sts-b",
             ["learningRate": .number(3e-3), "epochs": .integer(60), "protocol": .text("fullDev")]
         )
-        let files = try model.exported(backbone: "tiny", isMerged: true)
+        let files = try model.exported(backbone: "tiny", isMerged: true, steps: 60)
         #expect(files.map(\.name) == ["config.json", "model.safetensors", "vocab.txt"])
         let folder = shard.folder + "/merged"
         try self.write(files, into: folder)

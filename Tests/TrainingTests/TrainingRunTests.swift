@@ -83,6 +83,7 @@ final class SmallShard {
         stopsAfter stops: [Int] = [],
         initial: String? = nil,
         gradientsFile: String? = nil,
+        ranksFile: String? = nil,
         name: String
     ) throws -> (ShardResult, [TrainerEvent]) {
         var (order, events, stops) = (order, [TrainerEvent](), stops[...])
@@ -95,7 +96,7 @@ final class SmallShard {
                 order,
                 folder: folder,
                 initial: initial,
-                gradientsFile: gradientsFile,
+                logs: try TrainingLogs(gradientsFile: gradientsFile, ranksFile: ranksFile),
                 environment: environment,
                 emit: { event in
                     if case .step = event { steps.withLock { $0 += 1 } }

@@ -1,0 +1,293 @@
+public import Encoders
+internal import Layers
+public import Sweeps
+internal import Tensors
+
+/// LoRA that moves ranks between layers while it trains, by what the network loses without each (Liu et al. 2024,
+/// arXiv:2403.16187, algorithm 1).
+///
+///     y += scale * (dropout(x) Aᵀ) Bᵀ        scale = alpha / initialRank, whatever the rank becomes
+///
+/// After `firstEpochs` and then every `roundEpochs`, `rounds` times: each rank's importance is
+/// `IS(r) = S(M) − S(M without r) + S(M with r alone)`, `S` being minus the loss on one fixed batch of validation; the
+/// `prunedRanks` least important of the network go, and as many new ones are spread over the layers that lost none,
+/// as evenly as can be, the more to those whose ranks are more important on average. Where every layer lost one, none are
+/// added. The paper leaves open, and is here: A's and B's beginning as at first (B at zero); a new rank's moments begin at
+/// zero, and a pruned one's are forgotten; a layer has at most `maximumRank`.
+///
+/// A layer's ranks stand first in its A and B; the rest of these is zero and takes no part in the products.
+public struct ALoRA: FineTuningMethod {
+    private let settings: LowRankSettings
+    private let maximumRank: Int
+    private let plan: ALoRAPlan
+
+    public init(_ settings: Settings) {
+        let settings = ResolvedSettings(settings)
+        self.settings = LowRankSettings(settings, rank: settings.integer("initialRank"))
+        self.maximumRank = settings.integer("maximumRank")
+        self.plan = ALoRAPlan(
+            firstEpochs: settings.number("firstEpochs"),
+            roundEpochs: settings.number("roundEpochs"),
+            rounds: settings.integer("rounds"),
+            prunedRanks: settings.optionalInteger("prunedRanks") ?? self.settings.targets.count,
+            importanceExamples: settings.integer("importanceExamples")
+        )
+    }
+
+    public func trains(_ parameter: String) -> Bool { false }
+
+    public func declarations(_ configuration: EncoderConfiguration) -> [ParameterDeclaration] {
+        LayerPlace.all(configuration, targets: self.settings.targets).flatMap { place in
+            self.settings.declarations(place, configuration).map { declaration in
+                var declaration = declaration
+                declaration.shape[declaration.name.hasSuffix("lora_A.weight") ? 0 : 1] = self.maximumRank
+                return declaration
+            }
+        }
+    }
+
+    public func keptFloats(_ configuration: EncoderConfiguration) -> Int {
+        self.settings.keptFloats(configuration, rank: self.maximumRank)
+    }
+
+    public func adaptation(_ configuration: EncoderConfiguration, store: ParameterStore) -> any Adaptation {
+        ALoRAAdaptation(
+            configuration,
+            store: store,
+            settings: self.settings,
+            maximumRank: self.maximumRank,
+            plan: self.plan
+        )
+    }
+
+    public func peftAdapter(_ configuration: EncoderConfiguration, store: ParameterStore, steps: Int) -> PEFTAdapter? {
+        self.settings.prunedAdapter(
+            self.adaptation(configuration, store: store).keptRanks,
+            configuration: configuration
+        ) { self.settings.update($0, store: store) }
+    }
+}
+
+/// When ALoRA re-allocates ranks, and how many.
+struct ALoRAPlan: Hashable, Sendable {
+    var firstEpochs: Double
+    var roundEpochs: Double
+    var rounds: Int
+    var prunedRanks: Int
+    var importanceExamples: Int
+
+    /// The rounds that are due before a step.
+    func rounds(before step: UpcomingStep) -> [Int] {
+        (0..<self.rounds).filter { round in
+            let epochs = self.firstEpochs + Double(round) * self.roundEpochs
+            return Int((epochs * Double(step.stepsPerEpoch)).rounded()) == step.index
+        }
+    }
+
+    /// How many new ranks each layer gets.
+    ///
+    /// - Parameters:
+    ///   - added: to all of them.
+    ///   - candidates: layers that lost none, the most important first, with the room that each has.
+    static func shares(_ added: Int, candidates: [(layer: Int, room: Int)]) -> [Int: Int] {
+        var (shares, rest) = ([Int: Int](), added)
+        while rest > 0 {
+            let open = candidates.filter { $0.room > shares[$0.layer] ?? 0 }
+            if open.isEmpty { break }
+            for candidate in open.prefix(rest) { shares[candidate.layer, default: 0] += 1 }
+            rest -= min(rest, open.count)
+        }
+        return shares
+    }
+}
+
+private final class ALoRAAdaptation: Adaptation {
+    private let configuration: EncoderConfiguration
+    private let places: [LayerPlace]
+    private let store: ParameterStore
+    private let settings: LowRankSettings
+    private let plan: ALoRAPlan
+    /// `[places, maximumRank]`: 1, but for ranks that are left out while importance is measured.
+    private let gates: Matrix
+    private let ranges: [(a: Range<Int>, b: Range<Int>)]
+    private let maximumRank: Int
+
+    init(
+        _ configuration: EncoderConfiguration,
+        store: ParameterStore,
+        settings: LowRankSettings,
+        maximumRank: Int,
+        plan: ALoRAPlan
+    ) {
+        let places = LayerPlace.all(configuration, targets: settings.targets)
+        self.configuration = configuration
+        self.places = places
+        self.store = store
+        self.settings = settings
+        self.plan = plan
+        self.maximumRank = maximumRank
+        self.ranges = places.map {
+            (store.range(of: $0.path + ".lora_A.weight"), store.range(of: $0.path + ".lora_B.weight"))
+        }
+        self.gates = Matrix(rows: places.count, columns: maximumRank)
+        self.gates.mutableView.fill(1)
+    }
+
+    // MARK: The network
+
+    func begin() {
+        for layer in self.places.indices {
+            for rank in self.settings.rank..<max(self.settings.rank, self.maximumRank) {
+                _ = self.clear(rank, of: layer)
+            }
+        }
+    }
+
+    /// A rank is there where its row of A has a number: none of A's beginnings is all zeros.
+    private func rank(of layer: Int) -> Int {
+        let a = self.store[self.places[layer].path + ".lora_A.weight"].value
+        return (0..<a.rows).last { row in a[row].contains { $0 != 0 } }.map { $0 + 1 } ?? 0
+    }
+
+    private func update(_ layer: Int) -> LowRankUpdate {
+        let (whole, rank) = (self.settings.update(self.places[layer], store: self.store), self.rank(of: layer))
+        func first(_ parameter: Parameter, _ rows: Range<Int>, _ columns: Range<Int>) -> Parameter {
+            Parameter(
+                name: parameter.name,
+                value: parameter.value.rows(rows).columns(columns),
+                gradient: parameter.gradient?.rows(rows).columns(columns)
+            )
+        }
+        return LowRankUpdate(
+            a: first(whole.a, 0..<rank, 0..<whole.a.value.columns),
+            b: first(whole.b, 0..<whole.b.value.rows, 0..<rank),
+            gate: Parameter(name: "gates", value: self.gates.view.rows(layer..<layer + 1).columns(0..<rank)),
+            scale: whole.scale
+        )
+    }
+
+    func addition(block: Int, layer: LinearLayer) -> LayerAddition? {
+        guard let index = self.places.firstIndex(of: LayerPlace(block: block, layer: layer)), self.rank(of: index) > 0
+        else { return nil }
+        return self.settings.addition(self.update(index))
+    }
+
+    func mergedWeight(block: Int, layer: LinearLayer) -> [Float]? {
+        guard let index = self.places.firstIndex(of: LayerPlace(block: block, layer: layer)) else { return nil }
+        return self.update(index).merged(into: self.store[self.places[index].path + ".weight"].value)
+    }
+
+    // MARK: Re-allocation
+
+    func reallocate(before step: UpcomingStep, score: (_ examples: Int) -> Double?) -> Reallocation {
+        var changes: [MomentChange] = []
+        let rounds = self.plan.rounds(before: step)
+        for round in rounds {
+            guard let importance = self.importance(score) else { return .stopped }
+            changes += self.reallocate(importance, round: round)
+        }
+        return rounds.isEmpty ? .none : .changed(changes)
+    }
+
+    /// Of every rank of every layer; nil where the run is to stop.
+    private func importance(_ score: (_ examples: Int) -> Double?) -> [[Double]]? {
+        let gates = self.gates.mutableView
+        defer { gates.fill(1) }
+        guard let whole = score(self.plan.importanceExamples) else { return nil }
+        var importance: [[Double]] = []
+        for layer in self.places.indices {
+            importance.append([])
+            for rank in 0..<self.rank(of: layer) {
+                gates.fill(1)
+                gates[layer, rank] = 0
+                guard let without = score(self.plan.importanceExamples) else { return nil }
+                gates.fill(0)
+                gates[layer, rank] = 1
+                guard let alone = score(self.plan.importanceExamples) else { return nil }
+                importance[layer].append(whole - without + alone)
+            }
+        }
+        return importance
+    }
+
+    private func reallocate(_ importance: [[Double]], round: Int) -> [MomentChange] {
+        let ranks = importance.indices.flatMap { layer in importance[layer].indices.map { (layer: layer, rank: $0) } }
+        let order = ranks.indices.sorted { left, right in
+            let (l, r) = (ranks[left], ranks[right])
+            return (importance[l.layer][l.rank], left) < (importance[r.layer][r.rank], right)
+        }
+        let pruned = order.prefix(self.plan.prunedRanks).map { ranks[$0] }
+        var changes: [MomentChange] = []
+        // From the last, so that what moves into a gap is never pruned itself.
+        for gone in pruned.sorted(by: { ($0.layer, $0.rank) > ($1.layer, $1.rank) }) {
+            changes += self.remove(gone.rank, of: gone.layer)
+        }
+        let losers = Set(pruned.map(\.layer))
+        func mean(_ values: [Double]) -> Double {
+            values.isEmpty ? -.infinity : values.reduce(0, +) / Double(values.count)
+        }
+        let candidates = self.places.indices.filter { !losers.contains($0) }
+            .sorted { (mean(importance[$0]), $1) > (mean(importance[$1]), $0) }
+            .map { (layer: $0, room: self.maximumRank - self.rank(of: $0)) }
+        for (layer, share) in ALoRAPlan.shares(pruned.count, candidates: candidates).sorted(by: { $0.key < $1.key }) {
+            self.add(share, to: layer, round: round)
+        }
+        return changes
+    }
+
+    /// Puts the last rank in the place of one that goes.
+    private func remove(_ rank: Int, of layer: Int) -> [MomentChange] {
+        let (last, values) = (self.rank(of: layer) - 1, self.store.values.mutableView[0])
+        var changes: [MomentChange] = []
+        if last != rank {
+            for (from, to) in zip(self.places(of: last, layer), self.places(of: rank, layer)) {
+                values[to] = values[from]
+                changes.append(.move(from: from, to: to))
+            }
+        }
+        return changes + self.clear(last, of: layer)
+    }
+
+    private func clear(_ rank: Int, of layer: Int) -> [MomentChange] {
+        self.places(of: rank, layer).map { index in
+            self.store.values.mutableView[0][index] = 0
+            return .reset(index)
+        }
+    }
+
+    /// Where the numbers of a rank stand among the trainable parameters: its row of A, then its column of B.
+    private func places(of rank: Int, _ layer: Int) -> [Int] {
+        let (a, b) = self.ranges[layer]
+        let input = a.count / self.maximumRank
+        return Array(a.lowerBound + rank * input..<a.lowerBound + (rank + 1) * input)
+            + stride(from: b.lowerBound + rank, to: b.upperBound, by: self.maximumRank)
+    }
+
+    /// A's rows are drawn anew, B's columns are zero already, as are both's moments.
+    private func add(_ count: Int, to layer: Int, round: Int) {
+        let first = self.rank(of: layer)
+        let name = self.places[layer].path + ".lora_A.weight"
+        let input = self.ranges[layer].a.count / self.maximumRank
+        let start = self.ranges[layer].a.lowerBound + first * input
+        let rows = UnsafeMutableBufferPointer(
+            rebasing: self.store.values.mutableView[0][start..<start + count * input]
+        )
+        self.store.draw(self.settings.source(width: input), name: name, step: round + 1, into: rows)
+    }
+
+    // MARK: What it comes to
+
+    var initialRank: Int { self.settings.rank }
+
+    var keptRanks: [(place: LayerPlace, path: String, kept: [Int])] {
+        self.places.indices.map { (self.places[$0], self.places[$0].path, Array(0..<self.rank(of: $0))) }
+    }
+
+    var counts: ParameterCounts { self.counts(self.places.indices.map(self.rank)) }
+    var initialCounts: ParameterCounts { self.counts(self.places.map { _ in self.settings.rank }) }
+
+    private func counts(_ ranks: [Int]) -> ParameterCounts {
+        let count = self.settings.count(ranks, self.configuration)
+        return ParameterCounts(published: count, exact: count)
+    }
+}
