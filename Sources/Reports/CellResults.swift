@@ -29,22 +29,31 @@ public struct CellResults: Hashable, Sendable {
         /// The shard's name, for people.
         public let name: String
         public let outcome: ShardOutcome
-        /// The task's primary metric; `nil` without a result, and where the metric is undefined.
+        /// The cell's metric; `nil` without a result, and where the metric is undefined.
         public let value: Double?
+        /// How its trainable parameters are counted.
+        public let countingRule: Hyperparameters.CountingRule
     }
 
     public let cell: Cell
-    /// The measure that the table prints.
+    /// The measure that the table prints: the task's primary one, or that of the figures that it is put beside.
     public let metric: MetricName
     /// What its scores are of: one split, unless overrides give seeds different ones.
     public let splits: [ScoredSplit]
     /// In the order of the grid.
     public let seeds: [Seed]
+    /// The settings of its shards, each once: one, unless overrides give seeds different ones.
+    let settings: [Settings]
 
-    fileprivate init(cell: Cell, shards: [(shard: PlannedShard, outcome: ShardOutcome)]) throws {
-        let metric = try TaskDescription.named(cell.task).primary
+    fileprivate init(
+        cell: Cell,
+        shards: [(shard: PlannedShard, outcome: ShardOutcome)],
+        measures: [String: MetricName]
+    ) throws {
+        let metric = try measures[cell.task] ?? TaskDescription.named(cell.task).primary
         self.cell = cell
         self.metric = metric
+        self.settings = shards.map(\.shard.settings).withoutRepetitions
         self.splits =
             shards.map { shard, _ in
                 let hyperparameters = Hyperparameters(shard.settings)
@@ -58,7 +67,8 @@ public struct CellResults: Hashable, Sendable {
                 seed: shard.seed,
                 name: shard.name,
                 outcome: outcome,
-                value: outcome.result?.scored.metrics[metric].flatMap { $0.isFinite ? $0 : nil }
+                value: outcome.result?.scored.metrics[metric].flatMap { $0.isFinite ? $0 : nil },
+                countingRule: Hyperparameters(shard.settings).countingRule
             )
         }
     }
@@ -77,20 +87,36 @@ public struct CellResults: Hashable, Sendable {
         self.isComplete || partial ? SeedSummary(self.values) : nil
     }
 
-    /// Trainable parameters outside the head at the end of training, as the mean over the finished seeds.
+    /// Trainable parameters outside the head at the end of training, each seed's by its own counting rule, as the mean
+    /// over the finished seeds.
     public var trainableParameters: Double? {
-        SeedSummary(self.seeds.compactMap(\.outcome.result).map { Double($0.trainableParametersFinal) })?.mean
+        SeedSummary(
+            self.seeds.compactMap { seed in
+                seed.outcome.result.map { Double($0.parameters(by: seed.countingRule)) }
+            }
+        )?.mean
+    }
+
+    /// The mean of a count over the finished seeds; `nil` where one of them lacks it.
+    func meanCount(_ count: (ShardResult) -> Int?) -> Double? {
+        let results = self.seeds.compactMap(\.outcome.result)
+        let counts = results.compactMap(count)
+        return counts.count == results.count ? SeedSummary(counts.map(Double.init))?.mean : nil
     }
 }
 
 extension CellResults {
     /// Groups a sweep's shards by cell, in the order of the grid.
     ///
+    /// - Parameter measures: for tasks by name; others have their primary one.
     /// - Throws: `UnknownName` where a cell's task is none of this version's.
-    public static func grouping(_ shards: [(shard: PlannedShard, outcome: ShardOutcome)]) throws -> [CellResults] {
+    public static func grouping(
+        _ shards: [(shard: PlannedShard, outcome: ShardOutcome)],
+        measures: [String: MetricName] = [:]
+    ) throws -> [CellResults] {
         let byCell = Dictionary(grouping: shards) { $0.shard.cell }
         return try shards.map(\.shard.cell).withoutRepetitions.map { cell in
-            try CellResults(cell: cell, shards: byCell[cell] ?? [])
+            try CellResults(cell: cell, shards: byCell[cell] ?? [], measures: measures)
         }
     }
 }

@@ -20,6 +20,8 @@ extension RunReport {
                 ("scoredStep", String(result.scoredStep)),
                 ("trainableParametersInitial", String(result.trainableParametersInitial)),
                 ("trainableParametersFinal", String(result.trainableParametersFinal)),
+                ("trueParametersInitial", whole(result.trueParametersInitial)),
+                ("trueParametersFinal", whole(result.trueParametersFinal)),
                 ("headParameters", String(result.headParameters)),
             ]
             let training: [(String, String)] = [
@@ -34,7 +36,11 @@ extension RunReport {
             let evaluations = ScoredPart.allCases.map { part in
                 (part.rawValue, result.evaluation(of: part).map(\.json) ?? "null")
             }
-            return "  \(object(heading + [("train", object(training))] + evaluations))"
+            let methods = [
+                ("ranks", result.ranks.map { array($0.map(\.json)) } ?? "null"),
+                ("stages", result.stages.map { array($0.map(\.json)) } ?? "null"),
+            ]
+            return "  \(object(heading + [("train", object(training))] + evaluations + methods))"
         }
         return "[\n\(objects.joined(separator: ",\n"))\n]\n"
     }
@@ -53,13 +59,41 @@ extension Evaluation {
             ("samples", String(self.samples)),
             ("samplesPerSecond", number(self.samplesPerSecond)),
             ("stepsPerSecond", number(self.stepsPerSecond)),
-            ("memoryBeforeBytes", bytes(self.memory?.beforeBytes)),
-            ("memoryAfterBytes", bytes(self.memory?.afterBytes)),
-            ("memoryPeakBytes", bytes(self.memory?.peakBytes)),
+            ("memoryBeforeBytes", whole(self.memory?.beforeBytes)),
+            ("memoryAfterBytes", whole(self.memory?.afterBytes)),
+            ("memoryPeakBytes", whole(self.memory?.peakBytes)),
+        ])
+    }
+}
+
+extension LayerRanks {
+    fileprivate var json: String {
+        object([
+            ("block", String(self.block)),
+            ("layer", text(self.layer)),
+            ("initial", String(self.initial)),
+            ("final", String(self.final)),
+        ])
+    }
+}
+
+extension StageResult {
+    fileprivate var json: String {
+        object([
+            ("step", String(self.step)),
+            ("sparsity", number(self.sparsity)),
+            ("ranks", String(self.ranks)),
+            ("validation", number(self.validation)),
+            ("generalization", number(self.generalization)),
+            ("training", number(self.training)),
+            ("memorization", number(self.memorization)),
         ])
     }
 }
 
 private func text(_ value: String) -> String { CanonicalJSON.text(value).written }
-private func number(_ value: Double) -> String { value.isFinite ? CanonicalJSON.number(value).written : "null" }
-private func bytes(_ count: Int?) -> String { count.map(String.init) ?? "null" }
+private func array(_ items: [String]) -> String { "[\(items.joined(separator: ", "))]" }
+private func number(_ value: Double?) -> String {
+    value.flatMap { $0.isFinite ? CanonicalJSON.number($0).written : nil } ?? "null"
+}
+private func whole(_ count: Int?) -> String { count.map(String.init) ?? "null" }

@@ -69,7 +69,8 @@ public struct RunReport: Hashable, Sendable {
                 return (section.title.map { "\n\($0)\n" } ?? "") + rows.joined()
             }.joined()
         }
-        return texts.joined(separator: "\n") + "\nScores × 100. Memory is what the process had resident.\n"
+        return texts.joined(separator: "\n") + self.stages
+            + "\nScores × 100. Memory is what the process had resident.\n"
     }
 
     private struct Section {
@@ -105,8 +106,19 @@ public struct RunReport: Hashable, Sendable {
             row("scored step") { "\($0.result.scoredStep) of \($0.result.steps)" },
             row("trainable parameters, start") { grouped($0.result.trainableParametersInitial) },
             row("trainable parameters, end") { grouped($0.result.trainableParametersFinal) },
-            row("head's parameters") { grouped($0.result.headParameters) },
-        ]
+        ] + self.trueCounts + [row("head's parameters") { grouped($0.result.headParameters) }]
+    }
+
+    /// What is there, where a run tells it.
+    private var trueCounts: [Row] {
+        func row(_ title: String, _ count: (ShardResult) -> Int?) -> Row? {
+            let counts = self.runs.map { count($0.result) }
+            guard counts.contains(where: { $0 != nil }) else { return nil }
+            return Row(title: title, cells: counts.map { $0.map(grouped) ?? "–" })
+        }
+        return [
+            row("true parameters, start", \.trueParametersInitial), row("true parameters, end", \.trueParametersFinal),
+        ].compactMap(\.self)
     }
 
     private var training: [Row] {
@@ -114,12 +126,12 @@ public struct RunReport: Hashable, Sendable {
             Row(title: "  \(title)", cells: self.runs.map { cell($0.result) })
         }
         return [
-            row("epochs") { rounded($0.epochs, 2) },
+            row("epochs") { fixed($0.epochs, 2) },
             row("loss") { lossText($0.trainingLoss) },
             row("runtime") { runtimeText($0.runtimeSeconds) },
             row("steps") { grouped($0.steps) },
-            row("samples/s") { rounded($0.samplesPerSecond, 1) },
-            row("steps/s") { rounded($0.stepsPerSecond, 2) },
+            row("samples/s") { fixed($0.samplesPerSecond, 1) },
+            row("steps/s") { fixed($0.stepsPerSecond, 2) },
             row("memory, peak") { memoryText($0.peakMemoryBytes) },
         ]
     }
@@ -133,12 +145,12 @@ public struct RunReport: Hashable, Sendable {
         }
         let scores = MetricName.allCases.map { metric in row(metric.rawValue) { $0.metrics[metric].map(percent) } }
         let rows =
-            [row("epoch") { rounded($0.epoch, 2) }] + scores + [
+            [row("epoch") { fixed($0.epoch, 2) }] + scores + [
                 row("loss") { lossText($0.loss) },
                 row("runtime") { runtimeText($0.runtimeSeconds) },
                 row("samples") { grouped($0.samples) },
-                row("samples/s") { rounded($0.samplesPerSecond, 1) },
-                row("steps/s") { rounded($0.stepsPerSecond, 2) },
+                row("samples/s") { fixed($0.samplesPerSecond, 1) },
+                row("steps/s") { fixed($0.stepsPerSecond, 2) },
                 row("memory before") { $0.memory.map { memoryText($0.beforeBytes) } },
                 row("memory after") { $0.memory.map { memoryText($0.afterBytes) } },
                 row("memory, peak") { $0.memory.map { memoryText($0.peakBytes) } },
@@ -169,12 +181,13 @@ extension ShardResult {
     }
 }
 
-private func rounded(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
+/// A number with so many decimals.
+func fixed(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
 
 private func lossText(_ loss: Double) -> String { String(format: abs(loss) < 1000 ? "%.4f" : "%.3g", loss) }
 
 private func runtimeText(_ seconds: Double) -> String {
-    seconds < 60 ? "\(rounded(seconds, seconds < 1 ? 3 : 2)) s" : duration(seconds)
+    seconds < 60 ? "\(fixed(seconds, seconds < 1 ? 3 : 2)) s" : duration(seconds)
 }
 
 private func memoryText(_ bytes: Int) -> String { "\(grouped(bytes >> 20)) MiB" }

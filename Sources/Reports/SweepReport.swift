@@ -17,17 +17,34 @@ public struct SweepReport: Hashable, Sendable {
     public let backbone: String
     /// In the order of the grid: methods outermost, then tasks.
     public let cells: [CellResults]
+    /// Cells of which some settings are neither a paper's nor a release's.
+    public let ours: Set<Cell>
+    /// What stands beside its cells.
+    public let published: PublishedTable?
 
-    /// - Parameter shards: every shard of the grid in its fixed order, with what is known of it.
+    /// - Parameters:
+    ///   - shards: every shard of the grid in its fixed order, with what is known of it.
+    ///   - ours: cells of which some settings are neither a paper's nor a release's; the table marks them.
+    ///   - published: a table to put beside it, whose measures are then also the sweep's.
     /// - Throws: `UnknownName` where a task is none of this version's.
     public init(
         sweep: String,
         backbone: String,
-        shards: [(shard: PlannedShard, outcome: ShardOutcome)]
+        shards: [(shard: PlannedShard, outcome: ShardOutcome)],
+        ours: Set<Cell> = [],
+        against published: PublishedTable? = nil
     ) throws {
         self.sweep = sweep
         self.backbone = backbone
-        self.cells = try CellResults.grouping(shards)
+        self.cells = try CellResults.grouping(shards, measures: published?.measures ?? [:])
+        self.ours = ours
+        self.published = published
+    }
+
+    /// The cells of each label, in the order of the grid.
+    var rows: [[CellResults]] {
+        let byLabel = Dictionary(grouping: self.cells, by: \.cell.label)
+        return self.cells.map(\.cell.label).withoutRepetitions.map { byLabel[$0] ?? [] }
     }
 
     /// The report as text that ends with a line feed.

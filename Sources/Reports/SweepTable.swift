@@ -1,6 +1,7 @@
 import Sweeps
 
-/// The table that people read: one row a method, one column a task. Scores are multiplied by 100 and rounded to two
+/// The table that people read: one row a method, one column a task; below each row, where there are published figures,
+/// those and the differences. Scores are multiplied by 100 and rounded to two
 /// decimals, as tables of these tasks are printed; what is equal as printed is equal in rank.
 struct SweepTable: Hashable {
     enum Mark: Hashable { case none, best, second }
@@ -16,42 +17,73 @@ struct SweepTable: Hashable {
 
     struct Column: Hashable {
         var title: String
-        /// In the order of the rows.
+        /// In the order of the lines.
+        var entries: [Entry]
+    }
+
+    /// A row, or a line below one.
+    struct Line {
+        var label: String
+        var trainableParameters: String
+        /// In the order of the columns.
         var entries: [Entry]
     }
 
     let title: String
+    /// A line's first two columns.
     let labels: [String]
     let trainableParameters: [String]
     let columns: [Column]
     /// What must be known to read the table.
     private let sentences: [String]
-    /// What is missing, and why.
+    /// What the lines' marks refer to, what is missing, and why.
     let notes: [String]
 
     init(_ report: SweepReport, partial: Bool) {
-        let labels = report.cells.map(\.cell.label).withoutRepetitions
+        let rows = report.rows
         let tasks = report.cells.map(\.cell.task).withoutRepetitions
         let byTask = tasks.map { task in report.cells.filter { $0.cell.task == task } }
-        var columns = byTask.map { Self.column($0, partial: partial) }
-        if let averages = Self.averages(byTask, rows: labels.count) { columns.append(averages) }
+        var columns = byTask.map { Self.column($0, partial: partial, ours: report.ours) }
+        if tasks.count > 1 { columns.append(Self.averages(byTask, rows)) }
 
-        self.title = "\(report.sweep) on \(report.backbone)"
-        self.labels = labels
-        self.trainableParameters = labels.map { label in
-            Self.trainableParameters(report.cells.filter { $0.cell.label == label })
+        var lines = rows.enumerated().map { index, cells in
+            Line(
+                label: oneLine(cells[0].cell.label, limit: 200),
+                trainableParameters: Self.trainableParameters(cells),
+                entries: columns.map { $0.entries[index] }
+            )
         }
-        self.columns = columns
-        self.sentences = Self.sentences(byTask)
-        self.notes = report.notes
+        var footnotes = Footnotes()
+        var withheld: [String] = []
+        if let table = report.published {
+            let comparison = Comparison(report, table, partial: partial)
+            let pairs = zip(lines, comparison.rows)
+            lines = pairs.flatMap { [$0] + $1.lines(below: $0.label, columns: columns.count, &footnotes) }
+            withheld = comparison.notes(labels: rows.map { $0[0].cell.label }, hasAverages: tasks.count > 1)
+        }
+        self.title = "\(report.sweep) on \(report.backbone)"
+        self.labels = lines.map(\.label)
+        self.trainableParameters = lines.map(\.trainableParameters)
+        self.columns = columns.indices.map { column in
+            Column(title: columns[column].title, entries: lines.map { $0.entries[column] })
+        }
+        self.sentences = Self.sentences(report, byTask)
+        let mark = report.cells.contains { report.ours.contains($0.cell) } ? [Self.oursNote] : []
+        self.notes = (footnotes.lines + mark + withheld + report.notes).map { oneLine($0, limit: 400) }
     }
 
-    private static func column(_ cells: [CellResults], partial: Bool) -> Column {
-        let entries = marking(
+    /// Stands behind what some settings of which are ours.
+    private static let oursMark = "°"
+    private static let oursNote =
+        "\(oursMark) some settings are ours, not the authors': quintet plan shows which"
+
+    private static func column(_ cells: [CellResults], partial: Bool, ours: Set<Cell>) -> Column {
+        var entries = marking(
             cells.map { self.entry($0, partial: partial) },
             eligible: cells.map { $0.isComplete && cells.compare },
             higherIsBetter: cells[0].metric.higherIsBetter
         )
+        for (index, cell) in cells.enumerated() where ours.contains(cell.cell) { entries[index].rest += Self.oursMark }
         return Column(title: "\(cells[0].title) (\(cells[0].metric.rawValue))", entries: entries)
     }
 
@@ -62,14 +94,8 @@ struct SweepTable: Hashable {
         return Entry(mean: percent(summary.mean), rest: " ± \(deviation)\(count)")
     }
 
-    /// The mean of each row's tasks, where there are several and the row has them all; `nil` where no row has.
-    private static func averages(_ byTask: [[CellResults]], rows: Int) -> Column? {
-        let means = (0..<rows).map { row -> Double? in
-            let cells = byTask.map { $0[row] }
-            guard cells.count > 1, cells.allSatisfy(\.isComplete) else { return nil }
-            return SeedSummary(cells.compactMap { $0.summary(partial: false)?.mean })?.mean
-        }
-        guard means.contains(where: { $0 != nil }) else { return nil }
+    private static func averages(_ byTask: [[CellResults]], _ rows: [[CellResults]]) -> Column {
+        let means = rows.map(\.average)
         let better = Set(byTask.map { $0[0].metric.higherIsBetter })
         let compare = better.count == 1 && byTask.allSatisfy(\.compare)
         let entries = marking(
@@ -87,13 +113,20 @@ struct SweepTable: Hashable {
         return least == most ? grouped(least) : "\(grouped(least))–\(grouped(most))"
     }
 
-    private static func sentences(_ byTask: [[CellResults]]) -> [String] {
-        let seeds = byTask.first?.first?.expected ?? 0
+    private static func sentences(_ report: SweepReport, _ byTask: [[CellResults]]) -> [String] {
+        let seeds = report.cells.first?.expected ?? 0
+        let rules = Set(report.cells.flatMap { $0.seeds.map(\.countingRule) })
+        let counted =
+            switch (rules.contains(.true), rules.contains(.published)) {
+            case (true, false): ", by true count"
+            case (true, true): ", by each method's countingRule"
+            case (false, _): ""
+            }
         return [
             seeds == 1 ? "Scores × 100 of one seed." : "Scores × 100: mean ± std over \(seeds) seeds (ddof 1).",
             "Scored on \(self.splits(byTask)).",
-            "Trainable parameters without the head.",
-        ]
+            "Trainable parameters without the head\(counted).",
+        ] + (report.published.map { ["Published: \($0.described).", "Difference: ours − published."] } ?? [])
     }
 
     /// What must be known to read the table.
@@ -129,12 +162,21 @@ private func marking(_ entries: [SweepTable.Entry], eligible: [Bool], higherIsBe
     }
 }
 
+/// A task's name as columns show it.
+func title(of task: String) -> String { (try? TaskDescription.named(task).title) ?? task }
+
 extension CellResults {
-    /// The task's name as columns show it.
-    var title: String { (try? TaskDescription.named(self.cell.task).title) ?? self.cell.task }
+    var title: String { Reports.title(of: self.cell.task) }
 }
 
 extension [CellResults] {
+    /// The average over a row's tasks, where there are several columns and the row has them all.
+    var average: Double? {
+        guard self.count > 1, self.allSatisfy(\.isComplete) else { return nil }
+        return RowAverage(self.compactMap { cell in cell.summary(partial: false).map { (cell.cell.task, $0.mean) } })?
+            .value
+    }
+
     var splits: [ScoredSplit] { self.flatMap(\.splits).withoutRepetitions }
 
     /// Whether one task's cells were scored on the same examples: else none of them is the best.
@@ -171,6 +213,6 @@ extension SweepReport {
         }
         notes += failures.prefix(Self.failureLimit)
         if failures.count > Self.failureLimit { notes.append("failed: \(failures.count - Self.failureLimit) more") }
-        return notes.map { oneLine($0, limit: 400) }
+        return notes
     }
 }

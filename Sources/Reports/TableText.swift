@@ -6,7 +6,7 @@ extension SweepTable {
     /// Columns of equal width, decimal points below each other.
     func terminal(styled: Bool) -> String {
         let style = styled ? MarkStyle.codes : MarkStyle.plain
-        let first = TextColumn(title: "method", cells: self.labels.map { oneLine($0, limit: 200) }, isLeft: true)
+        let first = TextColumn(title: "method", cells: self.labels, isLeft: true)
         let second = TextColumn(title: "trainable", cells: self.trainableParameters, isLeft: false)
         let scores = self.columns.map { column in
             let means = column.entries.map(\.mean.count).max() ?? 0
@@ -30,7 +30,7 @@ extension SweepTable {
     var markdown: String {
         let first = TextColumn(
             title: "method",
-            cells: self.labels.map { escaped(oneLine($0, limit: 200)) },
+            cells: self.labels.map(escaped),
             isLeft: true
         )
         let second = TextColumn(title: "trainable parameters", cells: self.trainableParameters, isLeft: false)
@@ -142,7 +142,7 @@ extension String {
         return isLeft ? self + padding : padding + self
     }
 
-    fileprivate var withoutTrailingBlanks: String {
+    var withoutTrailingBlanks: String {
         var text = self
         while text.last == " " { text.removeLast() }
         return text

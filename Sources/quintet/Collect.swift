@@ -21,9 +21,17 @@ struct Collect: ParsableCommand {
     @Flag(help: "Average what is there in cells that lack seeds, and say of how many.")
     var partial = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Put a paper's table beside it: its figures, the differences, and what is not alike.",
+            valueName: "table"
+        )
+    )
+    var against: PublishedTable?
+
     func run() throws {
         let store = try Store(reading: self.state.folder.database)
-        let report = try SweepReport(of: try store.sweep(named: self.sweep), in: store)
+        let report = try SweepReport(of: try store.sweep(named: self.sweep), in: store, against: self.against)
         let output = Terminal.standardOutput
         output.write(report.rendered(as: self.format, partial: self.partial, styled: output.isStyled))
     }
@@ -31,11 +39,20 @@ struct Collect: ParsableCommand {
 
 extension ReportFormat: ExpressibleByArgument {}
 
+extension PublishedTable: ExpressibleByArgument {
+    public init?(argument: String) {
+        guard let table = Self.all.first(where: { $0.name == argument }) else { return nil }
+        self = table
+    }
+
+    public static var allValueStrings: [String] { Self.all.map(\.name) }
+}
+
 extension SweepReport {
     /// What the store knows of a sweep, as a report.
-    init(of sweep: StoredSweep, in store: Store) throws {
+    init(of sweep: StoredSweep, in store: Store, against published: PublishedTable? = nil) throws {
         let shards = try store.shards(of: sweep).map { (shard: $0.planned, outcome: ShardOutcome($0)) }
-        try self.init(sweep: sweep.name, backbone: try sweep.grid().backbone, shards: shards)
+        try self.init(sweep: sweep.name, backbone: try sweep.grid().backbone, shards: shards, against: published)
     }
 }
 

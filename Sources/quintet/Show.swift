@@ -1,5 +1,6 @@
 public import ArgumentParser
 import CoordinatorShell
+import Foundation
 public import Reports
 import Sweeps
 
@@ -20,12 +21,28 @@ struct Show: ParsableCommand {
     @Option(help: "How they are written.")
     var format = RunFormat.terminal
 
+    @Flag(help: "Draw instead the ranks that they kept, by block and matrix; of several the mean.")
+    var ranks = false
+
+    @Option(help: ArgumentHelp("Write that picture as SVG.", valueName: "file"))
+    var svg: String?
+
     @OptionGroup var state: StateOptions
+
+    func validate() throws {
+        guard self.format == .json, self.ranks || self.svg != nil else { return }
+        throw ValidationError("--format json has the ranks as numbers; leave out --ranks and --svg, or --format")
+    }
 
     func run() throws {
         let store = try Store(reading: self.state.folder.database)
         let report = try RunReport(of: self.shards, in: store)
         let output = Terminal.standardOutput
+        if self.ranks || self.svg != nil {
+            let map = try RankMap(report.runs)
+            if let svg { try Data(map.svg.utf8).write(to: URL(filePath: svg), options: .atomic) }
+            return output.write(self.ranks ? map.terminal(styled: output.isStyled) : "")
+        }
         output.write(report.rendered(as: self.format, columns: output.isInteractive ? output.size.columns : .max))
     }
 }

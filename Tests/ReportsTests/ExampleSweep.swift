@@ -7,6 +7,9 @@ struct ExampleSweep {
     var definition: SweepDefinition
     /// By the names of tasks, labels and seeds: `rte/lora/3`.
     var outcomes: [String: ShardOutcome] = [:]
+    /// Cells by the names of tasks and labels, `rte/lora`, of which some settings are ours.
+    var ours: Set<String> = []
+    var published: PublishedTable?
 
     init(tasks: [String], methods: [String], seeds: Int = 5, overrides: [SweepDefinition.Override] = []) {
         self.definition = SweepDefinition(
@@ -21,10 +24,11 @@ struct ExampleSweep {
 
     /// Finishes the cell's first shards with these scores; `nil` is a score that is undefined.
     mutating func finish(_ cell: String, _ scores: [Double?], trainableParameters: Int = 1000) throws {
-        for (seed, score) in scores.enumerated() {
+        for (seed, score) in zip(self.definition.seeds, scores) {
             let name = "\(cell)/\(seed)"
             guard let shard = try self.definition.shards().first(where: { $0.name == name }) else { continue }
-            let metric = try TaskDescription.named(shard.cell.task).primary
+            let metric =
+                try self.published?.measures[shard.cell.task] ?? TaskDescription.named(shard.cell.task).primary
             self.outcomes[name] = .finished(
                 exampleResult(
                     of: shard,
@@ -40,7 +44,13 @@ struct ExampleSweep {
             let shards = try self.definition.shards().map {
                 (shard: $0, outcome: self.outcomes[$0.name] ?? .unfinished)
             }
-            return try SweepReport(sweep: self.definition.name, backbone: self.definition.backbone, shards: shards)
+            return try SweepReport(
+                sweep: self.definition.name,
+                backbone: self.definition.backbone,
+                shards: shards,
+                ours: Set(shards.map(\.shard.cell).filter { self.ours.contains("\($0.task)/\($0.label)") }),
+                against: self.published
+            )
         }
     }
 

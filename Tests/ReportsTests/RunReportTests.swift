@@ -140,17 +140,81 @@ import Testing
               {"shard": "rte/lora/0", "sweep": "first", "key": "\(SHA256.hash("rte/lora/0"))", \
             "backbone": "tiny-random", "task": "rte", "method": "lora", "seed": 3, "protocol": "soraSplit42", \
             "scoredStep": 20, "trainableParametersInitial": 331776, "trainableParametersFinal": 294912, \
-            "headParameters": 770, "train": {"epochs": 3, "loss": 0.4, "runtimeSeconds": 4000, "steps": 30, \
+            "trueParametersInitial": null, "trueParametersFinal": null, "headParameters": 770, "train": {"epochs": 3, "loss": 0.4, "runtimeSeconds": 4000, "steps": 30, \
             "samplesPerSecond": 96, "stepsPerSecond": 3, "peakMemoryBytes": 3221225472}, \
             "trainingSample": {"epoch": 2.5, "metrics": {"accuracy": 1}, \(evaluation), \
             "memoryBeforeBytes": 314572800, "memoryAfterBytes": 1073741824, "memoryPeakBytes": 2147483648}, \
             "validation": {"epoch": 2.5, "metrics": {"accuracy": 0.8125}, \(evaluation), \(none)}, \
-            "test": {"epoch": 2.5, "metrics": {"accuracy": 0.75}, \(evaluation), \(none)}},
+            "test": {"epoch": 2.5, "metrics": {"accuracy": 0.75}, \(evaluation), \(none)}, "ranks": null, "stages": null},
             """
         let json = RunReport(self.runs).rendered(as: .json)
         #expect(json.split(separator: "\n").dropFirst().first.map(String.init) == expected)
         let objects = try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [[String: Any]])
         #expect(objects.count == 2 && objects[1]["test"] is NSNull)
+    }
+
+    /// What SoRA's schedule leaves: counts by both rules, ranks, and a line a stage.
+    private func staged() -> RunReport {
+        var result = self.runs[0].result
+        (result.trueParametersInitial, result.trueParametersFinal) = (332_352, 290_000)
+        result.ranks = [.init(block: 0, layer: "query", initial: 8, final: 5)]
+        result.stages = [
+            .init(
+                step: 3900,
+                sparsity: 0,
+                ranks: 576,
+                validation: 0.75,
+                generalization: 100,
+                training: 1,
+                memorization: 100
+            ),
+            .init(
+                step: 5070,
+                sparsity: 1.1667e-4,
+                ranks: 431,
+                validation: 0.7125,
+                generalization: 95,
+                training: nil,
+                memorization: nil
+            ),
+        ]
+        return RunReport([.init(sweep: "s", backbone: "b", name: "rte/sora/0", result: result), self.runs[1]])
+    }
+
+    @Test func `counts by both rules and stages`() {
+        let text = self.staged().rendered(as: .terminal)
+        let counts = """
+            trainable parameters, end        294,912       294,912
+            true parameters, start           332,352             –
+            true parameters, end             290,000             –
+            head's parameters                    770           770
+
+            """
+        let stages = """
+
+            stages of rte/sora/0; %: of the first stage's
+               step    sparsity  ranks  validation  generalization  training  memorization
+              3,900           0    576       75.00         100.0 %    100.00       100.0 %
+              5,070  0.00011667    431       71.25          95.0 %         –             –
+
+            Scores × 100. Memory is what the process had resident.
+
+            """
+        #expect(text.contains("\n\(counts)"))
+        #expect(text.hasSuffix("\n\(stages)"))
+    }
+
+    @Test func `JSON has counts, ranks and stages`() throws {
+        let json = self.staged().rendered(as: .json)
+        let expected = """
+            "ranks": [{"block": 0, "layer": "query", "initial": 8, "final": 5}], \
+            "stages": [{"step": 3900, "sparsity": 0, "ranks": 576, "validation": 0.75, "generalization": 100, \
+            "training": 1, "memorization": 100}, {"step": 5070, "sparsity": 0.00011667, "ranks": 431, \
+            "validation": 0.7125, "generalization": 95, "training": null, "memorization": null}]},
+            """
+        #expect(json.contains(", \(expected)\n"))
+        #expect(json.contains("\"trueParametersInitial\": 332352, \"trueParametersFinal\": 290000, "))
+        #expect(try JSONSerialization.jsonObject(with: Data(json.utf8)) is [[String: Any]])
     }
 
     @Test func `what others wrote changes no terminal`() {

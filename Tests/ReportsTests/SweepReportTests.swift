@@ -86,10 +86,12 @@ import Testing
             [
               {"task": "rte", "method": "full", "metric": "accuracy", "protocol": "fullDev", "mean": 0.625, \
             "std": 0.1767766952966369, "n": 2, "expected": 2, "values": {"0": 0.5, "1": 0.75}, "failures": {}, \
-            "trainableParameters": 7},
+            "trainableParameters": 7, "trainableParametersInitial": 7, \
+            "trainableParametersFinal": 7, "trueParametersInitial": null, "trueParametersFinal": null, "ours": false},
               {"task": "rte", "method": "lora", "metric": "accuracy", "protocol": "fullDev", "mean": null, \
             "std": null, "n": 0, "expected": 2, "values": {}, "failures": {"1": "a \\"quoted\\" reason"}, \
-            "trainableParameters": null}
+            "trainableParameters": null, "trainableParametersInitial": null, \
+            "trainableParametersFinal": null, "trueParametersInitial": null, "trueParametersFinal": null, "ours": false}
             ]
 
             """
@@ -148,6 +150,61 @@ import Testing
         let table = try sweep.report.rendered(as: .markdown)
         #expect(table.contains("| full   |                1,000 |   70.00 ± 0.00 |    10.00 ± 0.00 | 40.00 |"))
         #expect(!table.contains("Best bold"))
+    }
+
+    @Test func `an average counts both of MNLI's dev sets as one task`() throws {
+        var sweep = ExampleSweep(tasks: ["mnli-m", "rte", "mnli-mm"], methods: ["full"], seeds: 1)
+        try sweep.finish("mnli-m/full", [0.8])
+        try sweep.finish("mnli-mm/full", [0.9])
+        try sweep.finish("rte/full", [0.6])
+        #expect(try sweep.report.rendered(as: .markdown).contains(" 90.00 ± – | 72.50 |\n"))
+    }
+
+    @Test func `no average is printed before a row is complete`() throws {
+        var sweep = ExampleSweep(tasks: ["cola", "rte"], methods: ["full"], seeds: 2)
+        try sweep.finish("cola/full", [0.5, 0.5])
+        try sweep.finish("rte/full", [0.6])
+        for partial in [false, true] {
+            let table = try sweep.report.rendered(as: .terminal, partial: partial)
+            #expect(table.contains("  Avg.\n"))
+            #expect(table.split(separator: "\n").contains { $0.hasPrefix("full ") && $0.hasSuffix("  –") })
+        }
+    }
+
+    @Test func `trainable parameters follow each shard's counting rule, and JSON tells all counts`() throws {
+        let override = SweepDefinition.Override(match: ["method": ["sora"]], set: ["countingRule": .text("true")])
+        var sweep = ExampleSweep(tasks: ["rte"], methods: ["sora", "lora"], seeds: 1, overrides: [override])
+        for method in ["sora", "lora"] {
+            try sweep.finish("rte/\(method)", [0.6], trainableParameters: 900)
+            guard case .finished(var result) = sweep.outcomes["rte/\(method)/0"] else { continue }
+            result.trainableParametersInitial = 1000
+            (result.trueParametersInitial, result.trueParametersFinal) = (1008, 800)
+            sweep.outcomes["rte/\(method)/0"] = .finished(result)
+        }
+        let table = try sweep.report.rendered(as: .terminal)
+        #expect(table.contains("sora          800 ") && table.contains("lora          900 "))
+        #expect(table.contains(" Trainable parameters without the head, by each method's countingRule."))
+        let counts = """
+            "trainableParametersInitial": 1000, "trainableParametersFinal": 900, "trueParametersInitial": 1008, \
+            "trueParametersFinal": 800
+            """
+        #expect(try sweep.report.rendered(as: .json).components(separatedBy: counts).count == 3)
+        sweep.definition.overrides[0].match = [:]
+        #expect(try sweep.report.rendered(as: .terminal).contains(" without the head, by true count."))
+    }
+
+    @Test func `cells with settings of ours are marked`() throws {
+        var sweep = ExampleSweep(tasks: ["cola", "rte"], methods: ["full", "lora"], seeds: 1)
+        try sweep.finish("cola/lora", [0.5])
+        try sweep.finish("rte/lora", [0.6])
+        sweep.ours = ["cola/lora", "rte/full"]
+        let report = try sweep.report
+        let lines = report.rendered(as: .terminal).split(separator: "\n")
+        #expect(lines.contains("full            –      – (0/1)          – (0/1)°        –"))
+        #expect(lines.contains("lora        1,000  50.00 ± –°       60.00 ± –       55.00"))
+        #expect(lines.contains("° some settings are ours, not the authors': quintet plan shows which"))
+        #expect(report.rendered(as: .markdown).contains("\n- ° some settings are ours, "))
+        #expect(report.rendered(as: .json).components(separatedBy: "\"ours\": true").count == 3)
     }
 
     @Test func `an undefined metric is missing, not zero`() throws {
