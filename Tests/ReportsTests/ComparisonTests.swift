@@ -6,7 +6,7 @@ import Testing
 @Suite struct ComparisonTests {
     /// SoRA's table with some cells, of methods that stand in it by label, by size, and not at all.
     private static func sweep() throws -> ExampleSweep {
-        var sweep = ExampleSweep(tasks: ["cola", "mrpc", "mnli-m", "mnli-mm"], methods: [])
+        var sweep = ExampleSweep(tasks: ["cola", "mrpc", "mnli-mm"], methods: [])
         sweep.definition.backbone = "deberta-v3-base"
         sweep.definition.defaults["protocol"] = .text("soraSplit42")
         sweep.definition.seeds = [0, 21, 42, 81, 100]
@@ -19,7 +19,6 @@ import Testing
         sweep.published = .sora
         try sweep.finish("cola/SoRA", [0.71, 0.72, 0.71, 0.72, 0.71])
         try sweep.finish("mrpc/SoRA", [0.9, 0.91, 0.92, 0.9, 0.91])
-        try sweep.finish("mnli-m/SoRA", [0.9, 0.9, 0.9, 0.9, 0.9])
         try sweep.finish("mnli-mm/SoRA", [0.91, 0.9, 0.91, 0.9, 0.91])
         try sweep.finish("cola/sparser", [0.7, 0.7, 0.71, 0.7, 0.7])
         try sweep.finish("mrpc/sparser", [0.88, 0.88])
@@ -32,31 +31,19 @@ import Testing
         let expected = """
             example on deberta-v3-base
 
-            method                     trainable  CoLA (matthews)  MRPC (accuracy)  MNLI-m (accuracy)  MNLI-mm \
-            (accuracy)  Avg.
-            ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-            SoRA                           1,000  71.40 ± 0.55     90.80 ± 0.84     90.00 ± 0.00       90.60 ± 0.55 \
-                   84.17
-              published                    0.91M  71.48            91.98 ¹          90.35              90.38        \
-                       –
-              difference                          −0.08            −1.18            −0.35              +0.22        \
-                       –
-            sparser                        1,000  70.20 ± 0.45         – (2/5)          – (0/5)            – (0/5)  \
-                       –
-              published SoRA r=4 ²         0.47M  71.05            90.20            90.38              90.43        \
-                       –
-              difference                          −0.85                –                –                  –        \
-                       –
-            adapter 1.41M                  1,000      – (0/5)          – (0/5)          – (0/5)        90.20 ± 0.45 \
-                       –
-              published Adapter ³,⁴,⁵      1.41M  69.00            89.90            90.11              90.11 ⁶      \
-                       –
-              difference                              –                –                –              +0.09        \
-                       –
-            alora                          1,000  60.00 ± 0.00         – (0/5)          – (0/5)            – (0/5)  \
-                       –
-              published                        –      –                –                –                  –        \
-                       –
+            method                     trainable  CoLA (matthews)  MRPC (accuracy)  MNLI-mm (accuracy)  Avg.
+            ─────────────────────────────────────────────────────────────────────────────────────────────────
+            SoRA                           1,000  71.40 ± 0.55     90.80 ± 0.84     90.60 ± 0.55        84.27
+              published                    0.91M  71.48            91.98 ¹          90.38                   –
+              difference                          −0.08            −1.18            +0.22                   –
+            sparser                        1,000  70.20 ± 0.45         – (2/5)          – (0/5)             –
+              published SoRA r=4 ²         0.47M  71.05            90.20            90.43                   –
+              difference                          −0.85                –                –                   –
+            adapter 1.41M                  1,000      – (0/5)          – (0/5)      90.20 ± 0.45            –
+              published Adapter ³,⁴,⁵      1.41M  69.00            89.90            90.11 ⁶                 –
+              difference                              –                –            +0.09                   –
+            alora                          1,000  60.00 ± 0.00         – (0/5)          – (0/5)             –
+              published                        –      –                –                –                   –
 
             Scores × 100: mean ± std over 5 seeds (ddof 1). Scored on test (soraSplit42). Trainable parameters \
             without the head. Published: Ding et al. 2023 (SoRA, arXiv:2311.11696), Table 1; deberta-v3-base, test \
@@ -68,13 +55,13 @@ import Testing
             ⁵ targets: [attentionOutput, output] here; [query, key, value, attentionOutput, intermediate, output] \
             there
             ⁶ the release scores the matched dev set under this name too, and both figures are the same
-            published average withheld (missing here: SST-2, QQP, STS-B, QNLI, RTE): SoRA
-            published average withheld (missing here: SST-2, MRPC (2/5), QQP, STS-B, MNLI-m (0/5), MNLI-mm (0/5), \
-            QNLI, RTE): sparser
-            published average withheld (missing here: CoLA (0/5), SST-2, MRPC (0/5), QQP, STS-B, MNLI-m (0/5), \
-            QNLI, RTE): adapter 1.41M
+            published average withheld (missing here: SST-2, QQP, STS-B, MNLI-m, QNLI, RTE): SoRA
+            published average withheld (missing here: SST-2, MRPC (2/5), QQP, STS-B, MNLI-m, MNLI-mm (0/5), QNLI, \
+            RTE): sparser
+            published average withheld (missing here: CoLA (0/5), SST-2, MRPC (0/5), QQP, STS-B, MNLI-m, QNLI, \
+            RTE): adapter 1.41M
             no published row for alora; sora has Fine-tuning, Adapter, BitFit, LoRA, AdaLoRA, SoRA, SoRA r=4
-            43 of 80 shards have no result; go on with: quintet resume example
+            28 of 60 shards have no result; go on with: quintet resume example
 
             """
         #expect(try Self.sweep().report.rendered(as: .terminal) == expected)
@@ -82,19 +69,19 @@ import Testing
 
     @Test func `published figures in Markdown`() throws {
         let expected = """
-            | method                    | trainable parameters |     CoLA (matthews) |    MRPC (accuracy) | MNLI-m (accuracy) |  MNLI-mm (accuracy) |  Avg. |
-            |:--------------------------|---------------------:|--------------------:|-------------------:|------------------:|--------------------:|------:|
-            | SoRA                      |                1,000 |    **71.40** ± 0.55 |       90.80 ± 0.84 |      90.00 ± 0.00 |    **90.60** ± 0.55 | 84.17 |
-            |   published               |                0.91M |               71.48 |            91.98 ¹ |             90.35 |               90.38 |     – |
-            |   difference              |                      |               −0.08 |              −1.18 |             −0.35 |               +0.22 |     – |
-            | sparser                   |                1,000 | <u>70.20</u> ± 0.45 | 88.00 ± 0.00 (2/5) |           – (0/5) |             – (0/5) |     – |
-            |   published SoRA r=4 ²    |                0.47M |               71.05 |            90.20 ³ |             90.38 |               90.43 |     – |
-            |   difference              |                      |               −0.85 |              −2.20 |                 – |                   – |     – |
-            | adapter 1.41M             |                1,000 |             – (0/5) |            – (0/5) |           – (0/5) | <u>90.20</u> ± 0.45 |     – |
-            |   published Adapter ⁴,⁵,⁶ |                1.41M |               69.00 |              89.90 |             90.11 |             90.11 ⁷ |     – |
-            |   difference              |                      |                   – |                  – |                 – |               +0.09 |     – |
-            | alora                     |                1,000 |        60.00 ± 0.00 |            – (0/5) |           – (0/5) |             – (0/5) |     – |
-            |   published               |                    – |                   – |                  – |                 – |                   – |     – |
+            | method                    | trainable parameters |     CoLA (matthews) |    MRPC (accuracy) |  MNLI-mm (accuracy) |  Avg. |
+            |:--------------------------|---------------------:|--------------------:|-------------------:|--------------------:|------:|
+            | SoRA                      |                1,000 |    **71.40** ± 0.55 |       90.80 ± 0.84 |    **90.60** ± 0.55 | 84.27 |
+            |   published               |                0.91M |               71.48 |            91.98 ¹ |               90.38 |     – |
+            |   difference              |                      |               −0.08 |              −1.18 |               +0.22 |     – |
+            | sparser                   |                1,000 | <u>70.20</u> ± 0.45 | 88.00 ± 0.00 (2/5) |             – (0/5) |     – |
+            |   published SoRA r=4 ²    |                0.47M |               71.05 |            90.20 ³ |               90.43 |     – |
+            |   difference              |                      |               −0.85 |              −2.20 |                   – |     – |
+            | adapter 1.41M             |                1,000 |             – (0/5) |            – (0/5) | <u>90.20</u> ± 0.45 |     – |
+            |   published Adapter ⁴,⁵,⁶ |                1.41M |               69.00 |              89.90 |             90.11 ⁷ |     – |
+            |   difference              |                      |                   – |                  – |               +0.09 |     – |
+            | alora                     |                1,000 |        60.00 ± 0.00 |            – (0/5) |             – (0/5) |     – |
+            |   published               |                    – |                   – |                  – |                   – |     – |
             """
         let table = try Self.sweep().report.rendered(as: .markdown, partial: true)
         #expect(table.contains("\n\n\(expected)\n\n"))
