@@ -5,12 +5,25 @@ public struct SweepDefinition: Hashable, Sendable {
         /// What the table's row and an override's `match` call it; unique in the sweep.
         public var label: String
         public var method: String
+        /// Its own, which replace those of its preset.
         public var settings: Settings
+        /// The name of a ``Preset``.
+        public var preset: String?
+        /// Of its own settings.
+        public var source: SettingSource?
 
-        public init(label: String, method: String, settings: Settings) {
+        public init(
+            label: String,
+            method: String,
+            settings: Settings,
+            preset: String? = nil,
+            source: SettingSource? = nil
+        ) {
             self.label = label
             self.method = method
             self.settings = settings
+            self.preset = preset
+            self.source = source
         }
     }
 
@@ -19,10 +32,20 @@ public struct SweepDefinition: Hashable, Sendable {
         /// `method` (label or name), `task`, `seed`: each must be one of these values.
         public var match: [String: [String]]
         public var set: Settings
+        public var source: SettingSource?
+        /// In the grid file, counted from 1.
+        public var line: Int?
 
-        public init(match: [String: [String]], set: Settings) {
+        public init(
+            match: [String: [String]],
+            set: Settings,
+            source: SettingSource? = nil,
+            line: Int? = nil
+        ) {
             self.match = match
             self.set = set
+            self.source = source
+            self.line = line
         }
     }
 
@@ -45,6 +68,8 @@ public struct SweepDefinition: Hashable, Sendable {
     public var methods: [Method]
     public var seeds: [Int]
     public var defaults: Settings
+    /// Of ``defaults``.
+    public var defaultsSource: SettingSource?
     public var overrides: [Override]
     /// How it shares the workers with other sweeps; `nil` leaves that as it is, or at first at 0 and 1.
     public var priority: Int?
@@ -60,6 +85,7 @@ public struct SweepDefinition: Hashable, Sendable {
         methods: [Method],
         seeds: [Int],
         defaults: Settings = [:],
+        defaultsSource: SettingSource? = nil,
         overrides: [Override] = [],
         priority: Int? = nil,
         weight: Int? = nil,
@@ -72,6 +98,7 @@ public struct SweepDefinition: Hashable, Sendable {
         self.methods = methods
         self.seeds = seeds
         self.defaults = defaults
+        self.defaultsSource = defaultsSource
         self.overrides = overrides
         self.priority = priority
         self.weight = weight
@@ -131,45 +158,68 @@ public struct PlannedShard: Hashable, Sendable {
 extension SweepDefinition {
     /// The grid in its fixed order: methods outermost, then tasks, then seeds.
     ///
-    /// - Throws: ``InvalidSettings``, ``UnknownName`` or ``InvalidSetting`` naming what a shard cannot have.
+    /// - Throws: ``InvalidSettings``, ``UnknownName``, ``InvalidSetting`` or ``PresetError`` naming what a shard cannot
+    ///   have, or lacks.
     public func shards() throws -> [PlannedShard] {
         var planned: [PlannedShard] = []
-        for entry in self.methods {
-            let method = try MethodDescription.named(entry.method)
-            for task in self.tasks {
-                let cell = Cell(task: try TaskDescription.named(task).name, label: entry.label, method: method.name)
-                // Most seeds of a cell have the same settings: to resolve them takes longer than all else here.
-                var resolved: [[Int]: Settings] = [:]
-                for seed in self.seeds {
-                    let matching = self.overrides.indices.filter { self.overrides[$0].matches(cell, seed: seed) }
-                    let settings =
-                        try resolved[matching] ?? self.settings(of: entry, method, overrides: matching)
-                    resolved[matching] = settings
-                    planned.append(
-                        PlannedShard(cell: cell, seed: seed, settings: settings, kernelClass: self.kernelClass)
-                    )
-                }
+        for (entry, method, cell) in try self.cells() {
+            // Most seeds of a cell have the same settings: to resolve them takes longer than all else here.
+            var resolved: [[Int]: Settings] = [:]
+            for seed in self.seeds {
+                let matching = self.overrides(of: cell, seed: seed)
+                let settings =
+                    try resolved[matching]
+                    ?? method.resolve(self.given(to: cell, by: entry, method, overrides: matching).settings)
+                resolved[matching] = settings
+                planned.append(
+                    PlannedShard(cell: cell, seed: seed, settings: settings, kernelClass: self.kernelClass)
+                )
             }
         }
         return planned
     }
 
-    /// Settings in the order of their force: the method's defaults, the sweep's, the method entry's, overrides.
+    /// The grid's cells in its order.
+    func cells() throws -> [(entry: Method, method: MethodDescription, cell: Cell)] {
+        try self.methods.flatMap { entry in
+            let method = try MethodDescription.named(entry.method)
+            return try self.tasks.map { task in
+                (
+                    entry, method,
+                    Cell(task: try TaskDescription.named(task).name, label: entry.label, method: method.name)
+                )
+            }
+        }
+    }
+
+    /// The places of the overrides that match.
+    func overrides(of cell: Cell, seed: Int) -> [Int] {
+        self.overrides.indices.filter { self.overrides[$0].matches(cell, seed: seed) }
+    }
+
+    /// What is said of a cell's settings, in the order of its force: the sweep's defaults, the preset, the method
+    /// entry's own, overrides.
     ///
     /// Defaults and overrides may name settings of other methods of the grid; these are not this method's.
-    private func settings(of entry: Method, _ method: MethodDescription, overrides: [Int]) throws -> Settings {
+    func given(to cell: Cell, by entry: Method, _ method: MethodDescription, overrides: [Int]) throws -> GivenSettings {
         let known = Set(method.allSettings.map(\.name))
-        var given: Settings = [:]
-        /// `warmupSteps` and `warmupRatio` are two ways to say one thing: the later one replaces the earlier.
-        func apply(_ settings: Settings) {
-            if settings["warmupSteps"] != nil { given["warmupRatio"] = nil }
-            if settings["warmupRatio"] != nil { given["warmupSteps"] = nil }
-            given.merge(settings) { $1 }
+        let preset = try entry.preset.map { name in try Preset.named(name) }
+        var given = GivenSettings()
+        given.apply(self.defaults.filter { known.contains($0.key) }, rule: .defaults, source: self.defaultsSource)
+        if let preset {
+            given.apply(try preset.values(method: method.name, task: cell.task), named: preset.name)
         }
-        apply(self.defaults.filter { known.contains($0.key) })
-        apply(entry.settings)
-        for index in overrides { apply(self.overrides[index].set.filter { known.contains($0.key) }) }
-        return try method.resolve(given)
+        given.apply(entry.settings, rule: .method, source: entry.source)
+        for index in overrides {
+            let override = self.overrides[index]
+            given.apply(
+                override.set.filter { known.contains($0.key) },
+                rule: .override(index + 1, line: override.line),
+                source: override.source
+            )
+        }
+        try preset?.check(given.settings, method: method.name, task: cell.task, label: entry.label)
+        return given
     }
 }
 

@@ -31,8 +31,12 @@ extension SweepDefinition {
 }
 
 /// Walks the YAML tree; every mistake is reported where it stands.
-private struct SweepFileReader {
+struct SweepFileReader {
     let file: String
+    /// The methods' places, by label.
+    private var methodNodes: [String: Node] = [:]
+
+    init(file: String) { self.file = file }
 
     private static let keys = [
         "sweep", "backbone", "tasks", "methods", "seeds", "defaults", "overrides", "priority", "weight", "needs",
@@ -56,9 +60,8 @@ private struct SweepFileReader {
             tasks: tasks,
             methods: methods,
             seeds: seeds,
-            defaults: try root["defaults"].map { (node) throws(SweepFileError) in
-                try self.settings(node, of: methods.map(\.method))
-            } ?? [:],
+            defaults: try self.settings(root["defaults"], of: methods.map(\.method), beside: ["source"]),
+            defaultsSource: try self.source(root["defaults"]?.mapping?["source"]),
             overrides: try self.overrides(root["overrides"], tasks: tasks, methods: methods, seeds: seeds),
             priority: try self.integer(root["priority"], "priority", in: SweepDefinition.priorities),
             weight: try self.integer(root["weight"], "weight", in: SweepDefinition.weights),
@@ -100,7 +103,7 @@ private struct SweepFileReader {
         }
     }
 
-    private func error(_ node: Node?, _ message: String) -> SweepFileError {
+    func error(_ node: Node?, _ message: String) -> SweepFileError {
         SweepFileError(file: self.file, line: node?.mark?.line, column: node?.mark?.column, message: message)
     }
 
@@ -130,7 +133,7 @@ private struct SweepFileReader {
         return names
     }
 
-    private func methods(_ node: Node) throws(SweepFileError) -> [SweepDefinition.Method] {
+    private mutating func methods(_ node: Node) throws(SweepFileError) -> [SweepDefinition.Method] {
         var methods: [(entry: SweepDefinition.Method, hasLabel: Bool, node: Node)] = []
         for item in try self.items(node, "methods") {
             var (name, settings): (String, Node?) = ("", nil)
@@ -142,33 +145,36 @@ private struct SweepFileReader {
             } else {
                 name = try self.text(item, "a method")
             }
-            let method: MethodDescription
-            do { method = try MethodDescription.named(name) } catch { throw self.error(item, "\(error)") }
-            let label = try settings?.mapping?["label"].map { (node) throws(SweepFileError) in
-                try self.text(node, "label")
-            }
-            let values =
-                try settings.map { (node) throws(SweepFileError) in
-                    try self.settings(node, of: [method.name], ignoring: "label")
-                } ?? [:]
-            methods.append((.init(label: label ?? name, method: name, settings: values), label != nil, item))
+            do { _ = try MethodDescription.named(name) } catch { throw self.error(item, "\(error)") }
+            let members = settings?.mapping
+            let label = try members?["label"].map { (node) throws(SweepFileError) in try self.text(node, "label") }
+            let entry = SweepDefinition.Method(
+                label: label ?? name,
+                method: name,
+                settings: try self.settings(settings, of: [name], beside: ["label", "preset", "source"]),
+                preset: try self.preset(members?["preset"], method: name),
+                source: try self.source(members?["source"])
+            )
+            methods.append((entry, label != nil, item))
         }
         return try self.labelled(methods)
     }
 
-    /// Methods that stand twice in a grid are told apart by the settings that they are given.
-    private func labelled(_ methods: [(entry: SweepDefinition.Method, hasLabel: Bool, node: Node)])
+    /// Methods that stand twice in a grid are told apart by the preset and the settings that they are given.
+    private mutating func labelled(_ methods: [(entry: SweepDefinition.Method, hasLabel: Bool, node: Node)])
         throws(SweepFileError) -> [SweepDefinition.Method]
     {
         var result: [SweepDefinition.Method] = []
         for (index, method) in methods.enumerated() {
             var entry = method.entry
             let hasTwin = methods.indices.contains { $0 != index && methods[$0].entry.label == entry.label }
-            if hasTwin && !method.hasLabel && !entry.settings.isEmpty {
-                let given = entry.settings.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
-                entry.label += " " + given.joined(separator: " ")
+            if hasTwin && !method.hasLabel {
+                let given =
+                    (entry.preset.map { [$0] } ?? [])
+                    + entry.settings.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+                entry.label = ([entry.label] + given).joined(separator: " ")
             }
-            guard !result.contains(where: { $0.label == entry.label }) else {
+            guard self.methodNodes.updateValue(method.node, forKey: entry.label) == nil else {
                 throw self.error(method.node, "method \(entry.label) is given twice; keep one, or give each a label")
             }
             guard !entry.label.isEmpty, entry.label.utf8.count <= 200,
@@ -214,7 +220,7 @@ private struct SweepFileReader {
         guard let node else { return [] }
         var overrides: [SweepDefinition.Override] = []
         for item in try self.items(node, "overrides") {
-            let members = try self.members(item, of: "an override", known: ["match", "set"])
+            let members = try self.members(item, of: "an override", known: ["match", "set", "source"])
             let matchNode = try self.required("match", members, in: item)
             var match: [String: [String]] = [:]
             for (key, value) in try self.members(matchNode, of: "match", known: SweepDefinition.Override.matchKeys) {
@@ -243,7 +249,8 @@ private struct SweepFileReader {
                 try self.required("set", members, in: item),
                 of: (matched ?? methods).map(\.method)
             )
-            overrides.append(.init(match: match, set: set))
+            let source = try self.source(members["source"])
+            overrides.append(.init(match: match, set: set, source: source, line: item.mark?.line))
         }
         return overrides
     }
@@ -278,112 +285,16 @@ private struct SweepFileReader {
         return name
     }
 
-    /// Settings that at least one of these methods has.
-    private func settings(_ node: Node, of methods: [String], ignoring ignored: String? = nil) throws(SweepFileError)
-        -> Settings
-    {
-        let descriptions = MethodDescription.all.filter { methods.contains($0.name) }
-        var settings: Settings = [:]
-        for (key, value) in try self.pairs(node, of: "settings") where key.text != ignored {
-            let found = descriptions.lazy.compactMap { $0.allSettings.first { $0.name == key.text } }.first
-            guard let setting = found else {
-                do { _ = try descriptions[0].setting(key.text) } catch { throw self.error(key.node, "\(error)") }
-                continue
-            }
-            do {
-                if let items = value.sequence {
-                    let texts = try items.map { (node) throws(SweepFileError) in try self.text(node, key.text) }
-                    settings[key.text] = try setting.checked(.list(texts))
-                } else {
-                    settings[key.text] = try setting.read(try self.text(value, key.text))
-                }
-            } catch let error as SweepFileError { throw error } catch { throw self.error(value, "\(error)") }
-        }
-        if settings["warmupRatio"] != nil && settings["warmupSteps"] != nil {
-            throw self.error(node, "warmupRatio and warmupSteps are both given; keep one")
-        }
-        return settings
-    }
-
     private func checkGrid(_ definition: SweepDefinition) throws(SweepFileError) {
         let count = definition.methods.count * definition.tasks.count * definition.seeds.count
         guard count <= SweepDefinition.shardLimit else {
             throw self.error(nil, "the grid has \(count) shards; a sweep has at most \(SweepDefinition.shardLimit)")
         }
-        do { _ = try definition.shards() } catch { throw self.error(nil, "\(error)") }
-    }
-}
-
-// Reading of nodes, with the place of what is wrong.
-extension SweepFileReader {
-    private func required(_ key: String, _ members: [String: Node], in node: Node? = nil) throws(SweepFileError) -> Node
-    {
-        guard let value = members[key] else { throw self.error(node, "\(key) is missing; add \"\(key): …\"") }
-        return value
-    }
-
-    private func pairs(_ node: Node, of what: String) throws(SweepFileError) -> [(
-        key: (text: String, node: Node), value: Node
-    )] {
-        guard let mapping = node.mapping else {
-            throw self.error(node, "\(what) must be names with values, such as {epochs: 3}")
+        do {
+            _ = try definition.shards()
+        } catch {
+            throw self.error((error as? PresetError)?.label.flatMap { self.methodNodes[$0] }, "\(error)")
         }
-        var pairs: [(key: (text: String, node: Node), value: Node)] = []
-        for (key, value) in mapping { pairs.append((key: (try self.text(key, "a key"), key), value: value)) }
-        return pairs
-    }
-
-    private func members(_ node: Node, of what: String, known: [String]) throws(SweepFileError) -> [String: Node] {
-        var members: [String: Node] = [:]
-        for (key, value) in try self.pairs(node, of: what) {
-            guard known.contains(key.text) else {
-                let isSetting = Hyperparameters.settings.contains { $0.name == key.text }
-                let hint = isSetting ? "; a hyperparameter belongs under defaults" : ""
-                throw self.error(
-                    key.node,
-                    "\(UnknownName(kind: "key of \(what)", name: key.text, known: known))\(hint)"
-                )
-            }
-            members[key.text] = value
-        }
-        return members
-    }
-
-    /// A list, or one value standing for a list of one.
-    private func items(_ node: Node, _ what: String) throws(SweepFileError) -> [Node] {
-        if let sequence = node.sequence {
-            guard !sequence.isEmpty else { throw self.error(node, "\(what) is an empty list; give at least one") }
-            return Array(sequence)
-        }
-        guard node.scalar != nil else { throw self.error(node, "\(what) must be a list") }
-        return [node]
-    }
-
-    private func integer(_ node: Node?, _ what: String, in range: ClosedRange<Int>) throws(SweepFileError) -> Int? {
-        guard let node else { return nil }
-        guard let value = node.int, range.contains(value) else {
-            let expected = "a whole number from \(range.lowerBound) to \(range.upperBound)"
-            throw self.error(node, "\(what) is \"\(node.scalar?.string.prefix(80) ?? "")\"; give \(expected)")
-        }
-        return value
-    }
-
-    /// `8 GiB` or `512 MiB`.
-    private func bytes(_ node: Node, _ what: String) throws(SweepFileError) -> Int {
-        let text = try self.text(node, what)
-        let units = [" GiB": 1024, " MiB": 1]
-        let limit = SweepDefinition.memoryLimitGibibytes * 1024
-        guard let (unit, factor) = units.first(where: { text.hasSuffix($0.key) }),
-            let count = Double(text.dropLast(unit.count)), count > 0, count * Double(factor) <= Double(limit)
-        else { throw self.error(node, "\(what) is \"\(text.prefix(80))\"; give a size such as 8 GiB or 512 MiB") }
-        return Int(count * Double(factor << 20))
-    }
-
-    private func text(_ node: Node, _ what: String) throws(SweepFileError) -> String {
-        guard let text = node.scalar?.string, !text.isEmpty else {
-            throw self.error(node, "\(what) must be a single value")
-        }
-        return text
     }
 }
 

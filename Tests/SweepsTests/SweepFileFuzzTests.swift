@@ -21,6 +21,8 @@ import Testing
         "sweep: s\nbackbone: &b tiny\ntasks: rte\nmethods: [lora: {rank: 4}, full]\nseeds: [7, 4294967295]\n",
         "sweep: s\nbackbone: b\ntasks: rte\nmethods: full\npriority: -3\nweight: 2\nkernelClass: Zen\n"
             + "needs: {labels: [a, b], memory: 1.5 GiB}\n",
+        "sweep: s\nbackbone: b\ntasks: [rte, sts-b]\nmethods: [sora: {preset: sora-repo, alpha: 8, source: issue SoRA#4}]\n"
+            + "defaults: {epochs: 2, source: ours}\noverrides: [{match: {task: rte}, set: {schedule: none}, source: repo}]\n",
         "{sweep: s, backbone: ./b, tasks: [cola], methods: [? full : {epochs: 2}], seeds: 1}",
         "a: &a [x, x]\nb: &b [*a, *a]\n? [*b, *b]\n: c\n<<: *b\n--- |\n  text\n",
     ]

@@ -34,7 +34,7 @@ import Testing
                 "epochs": .integer(1), "batchSize": .integer(32), "learningRate": .number(1e-3),
                 "warmupRatio": .number(0.06),
             ],
-            overrides: [.init(match: ["method": ["full"]], set: ["learningRate": .number(1e-4)])]
+            overrides: [.init(match: ["method": ["full"]], set: ["learningRate": .number(1e-4)], line: 11)]
         )
         #expect(sweep == expected)
     }
@@ -74,6 +74,45 @@ import Testing
         let sweep = try grid("tasks: rte\nmethods: [lora: {label: small, rank: 4}, lora: {rank: 8}]")
         #expect(sweep.methods.map(\.label) == ["small", "lora"])
         #expect(sweep.methods[0].settings == ["rank": .integer(4)])
+    }
+
+    @Test func `settings may say who says them, and a method may have a preset`() throws {
+        let sweep = try grid(
+            """
+            tasks: [sts-b]
+            methods:
+              - sora: {preset: sora-repo, alpha: 8, source: issue SoRA#4}
+              - sora: {preset: sora-repo, label: other}
+              - lora
+            defaults: {epochs: 2, maximumLength: 9, source: ours}
+            overrides:
+              - match: {method: lora}
+                set: {rank: 2}
+                source: paper Table 8, third row
+            """
+        )
+        #expect(
+            sweep.methods == [
+                .init(
+                    label: "sora",
+                    method: "sora",
+                    settings: ["alpha": .number(8)],
+                    preset: "sora-repo",
+                    source: SettingSource(.issue, "SoRA#4")
+                ),
+                .init(label: "other", method: "sora", settings: [:], preset: "sora-repo"),
+                .init(label: "lora", method: "lora", settings: [:]),
+            ]
+        )
+        #expect(sweep.defaults == ["epochs": .integer(2), "maximumLength": .integer(9)])
+        #expect(sweep.defaultsSource == SettingSource(.ours))
+        #expect(sweep.overrides[0].source == SettingSource(.paper, "Table 8, third row"))
+    }
+
+    @Test func `methods that stand twice are told apart by their presets`() throws {
+        let methods = "[adalora: {preset: adalora-repo}, adalora: {preset: adalora-paper}]"
+        let sweep = try grid("tasks: rte\nmethods: \(methods)")
+        #expect(sweep.methods.map(\.label) == ["adalora adalora-repo", "adalora adalora-paper"])
     }
 
     @Test func `lists of names are values`() throws {
@@ -119,6 +158,25 @@ import Testing
             "tasks: rte\nmethods: [lora: {targets: [query, query]}]",
             "g.yaml:4:27: targets is \"[query, query]\"; give a list of some of query, key, value, attentionOutput, "
                 + "intermediate, output, each once"
+        ),
+        (
+            "tasks: rte\nmethods: [lora: {preset: sora-paperr}]",
+            "g.yaml:4:26: unknown preset \"sora-paperr\"; did you mean \"sora-paper\"?"
+        ),
+        (
+            "tasks: rte\nmethods: [full: {preset: alora-paper}]",
+            "g.yaml:4:26: preset alora-paper is for alora, lora, adalora, sora, not for full; for that there is "
+                + "sora-paper, sora-repo"
+        ),
+        (
+            "tasks: rte\nmethods:\n  - lora: {preset: sora-repo, maximumLength: 9}\n  - lora: {label: b, preset: sora-repo}",
+            "g.yaml:6:5: preset sora-repo does not know maximumLength of lora for rte (looked for in the scripts of "
+                + "SoRA's release and its issues 3 and 4); give what you choose yourself"
+        ),
+        (
+            "tasks: rte\nmethods: [lora: {rank: 2, source: table}]",
+            "g.yaml:4:35: source is \"table\"; give paper, repo, issue or ours, then where it stands if you like, "
+                + "such as issue SoRA#4, on one line of at most 200 bytes"
         ),
         ("tasks: rte\nmethods: [lora: {label: a/b}]", "g.yaml:4:11: a label has 1 to 200 bytes on one line, without /"),
         ("tasks: rte\nmethods: full\nseeds: 0", "g.yaml:5:8: seeds is 0; give 1 to 10000, or a list"),
@@ -230,7 +288,7 @@ import Testing
         let sweep = try grid(
             "tasks: &t [rte, cola]\nmethods: full\noverrides:\n  - match: {task: *t}\n    set: {epochs: 1}"
         )
-        #expect(sweep.overrides == [.init(match: ["task": ["rte", "cola"]], set: ["epochs": .integer(1)])])
+        #expect(sweep.overrides == [.init(match: ["task": ["rte", "cola"]], set: ["epochs": .integer(1)], line: 6)])
         var bomb = "tasks: rte\nmethods: full\na0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
         for level in 1...40 {
             let aliases = [String](repeating: "*a\(level - 1)", count: 10).joined(separator: ", ")
