@@ -33,9 +33,9 @@ import Testing
         }
     }
 
-    @Test func `every task, method and split protocol stands in the README`() {
-        for name in TaskDescription.all.map(\.name) + MethodDescription.all.map(\.name)
-            + SplitProtocol.allCases.map(\.rawValue)
+    @Test func `every task, method, preset, source and split protocol stands in the README`() {
+        for name in TaskDescription.all.map(\.name) + MethodDescription.all.map(\.name) + Preset.all.map(\.name)
+            + SettingSource.Origin.allCases.map(\.rawValue) + SplitProtocol.allCases.map(\.rawValue)
         {
             #expect(self.readme.contains("`\(name)`"), "the README does not name \(name)")
         }
@@ -80,6 +80,72 @@ import Testing
             )
             #expect("\(sweep.name).yaml" == file.lastPathComponent)
             #expect(!(try sweep.shards().isEmpty))
+        }
+    }
+
+    /// Goal: of a published table's grid everything is told that decides a result: who says it, or that it is ours.
+    @Test(arguments: [("sora-table", [6, 9, 5]), ("adalora-table", [12, 8, 5]), ("alora-table", [3, 3, 5])])
+    func `every value of a published table's grid has a source`(name: String, sizes: [Int]) throws {
+        let file = packageRoot.appending(path: "cluster/sweeps/\(name).yaml")
+        let sweep = try SweepDefinition(yaml: try String(contentsOf: file, encoding: .utf8), file: "\(name).yaml")
+        #expect([sweep.methods.count, sweep.tasks.count, sweep.seeds.count] == sizes)
+        #expect(try sweep.shards().count == sizes.reduce(1, *))
+        for plan in try sweep.cellPlans() {
+            for value in plan.values where value.decidesResult {
+                #expect(value.source != nil, "\(plan.cell.task)/\(plan.cell.label): \(value.name), \(value.rule)")
+            }
+        }
+        #expect(!(try sweep.cellsWithOwnValues().isEmpty))
+    }
+
+    @Test func `the published tables' grids have their rows, shapes and seeds`() throws {
+        func grid(_ name: String) throws -> [CellPlan] {
+            let file = packageRoot.appending(path: "cluster/sweeps/\(name).yaml")
+            return try SweepDefinition(yaml: try String(contentsOf: file, encoding: .utf8), file: name).cellPlans()
+        }
+        func settings(_ plans: [CellPlan], _ label: String, _ task: String) throws -> Settings {
+            let plan = try #require(plans.first { $0.cell.label == label && $0.cell.task == task })
+            return Dictionary(uniqueKeysWithValues: plan.values.map { ($0.name, $0.value) })
+        }
+        let sora = try grid("sora-table")
+        #expect(sora.labels == ["Fine-tuning", "Adapter", "BitFit", "LoRA", "AdaLoRA", "SoRA"])
+        #expect(sora.allSatisfy { $0.seeds == [0, 21, 42, 81, 100] })
+        for plan in sora {
+            #expect(try settings(sora, plan.cell.label, plan.cell.task)["protocol"] == .text("soraSplit42"))
+        }
+        let adapter = try settings(sora, "Adapter", "qqp")
+        #expect(adapter["bottleneck"] == .integer(8) && adapter["placement"] == .text("linear"))
+        #expect(adapter["targets"] == .list(MethodDescription.linearLayers))
+        // Only where the release has a script is SoRA itself free of values of ours.
+        let own = sora.filter { $0.cell.label == "SoRA" && !$0.hasOwnValues }
+        #expect(own.map(\.cell.task) == ["sts-b", "rte"])
+
+        let adaLoRA = try grid("adalora-table")
+        #expect(
+            adaLoRA.labels == [
+                "Full FT", "BitFit", "HAdapter 1.22M", "PAdapter 1.18M", "LoRA r=8", "AdaLoRA 1.27M",
+                "HAdapter 0.61M", "PAdapter 0.60M", "HAdapter 0.31M", "PAdapter 0.30M", "LoRA r=2", "AdaLoRA 0.32M",
+            ]
+        )
+        let sizes: [(label: String, setting: String, size: Int)] = [
+            ("HAdapter 1.22M", "bottleneck", 32), ("PAdapter 1.18M", "bottleneck", 64), ("LoRA r=8", "rank", 8),
+            ("AdaLoRA 1.27M", "targetRank", 8), ("HAdapter 0.61M", "bottleneck", 16),
+            ("PAdapter 0.60M", "bottleneck", 32), ("HAdapter 0.31M", "bottleneck", 8),
+            ("PAdapter 0.30M", "bottleneck", 16), ("LoRA r=2", "rank", 2), ("AdaLoRA 0.32M", "targetRank", 2),
+        ]
+        for (label, setting, size) in sizes {
+            #expect(try settings(adaLoRA, label, "rte")[setting] == .integer(size), "\(label)")
+        }
+        #expect(adaLoRA.filter { $0.cell.label.hasPrefix("AdaLoRA") }.allSatisfy { !$0.hasOwnValues })
+        #expect(try grid("alora-table").labels == ["AdaLoRA", "SoRA", "ALoRA"])
+    }
+}
+
+extension [CellPlan] {
+    /// Each row's label once, in the grid's order.
+    fileprivate var labels: [String] {
+        self.map(\.cell.label).reduce(into: []) { labels, label in
+            if labels.last != label { labels.append(label) }
         }
     }
 }

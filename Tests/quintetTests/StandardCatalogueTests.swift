@@ -46,7 +46,7 @@ import Tokenizers
         let root = URL(filePath: #filePath).resolvingSymlinksInPath().deletingLastPathComponent().appending(
             path: "../.."
         )
-        for name in ["quickstart", "offline"] {
+        for name in ["quickstart", "offline", "sora-table", "adalora-table", "alora-table"] {
             let text = try String(contentsOf: root.appending(path: "cluster/sweeps/\(name).yaml"), encoding: .utf8)
             let sweep = try SweepDefinition(yaml: text, file: name)
             #expect(try Catalogue.quintet.entry(sweep.backbone).kind == .backbone)
