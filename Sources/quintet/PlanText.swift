@@ -43,7 +43,8 @@ struct PlanText {
     }
 
     private var parts: [Part] {
-        let shared = Self.alike(self.cells)
+        // Of one method alone everything stands under its name.
+        let shared = Set(self.cells.map(\.cell.label)).count > 1 ? Self.alike(self.cells) : []
         let names = Set(shared.map(\.value.name))
         var parts = [Part(title: "all cells", alike: shared, differing: [])]
         for method in self.sweep.methods {

@@ -113,6 +113,8 @@ import Testing
     @Test func `rows and columns can be chosen, and are told where there are none of the name`() throws {
         let chosen = try self.plan(methods: ["sora"], tasks: ["STS-B"])
         #expect(chosen.cells.map { "\($0.cell.task)/\($0.cell.label)" } == ["sts-b/SoRA"])
+        let text = try chosen.rendered(as: .terminal)
+        #expect(text.contains("\nSoRA (sora, preset sora-repo)\n  epochs ") && !text.contains("all cells"))
         #expect(try self.plan(methods: ["SoRA", "full"]).cells.count == 5)
         let row = #expect(throws: UnknownName.self) { try self.plan(methods: ["lora"]) }
         #expect(row?.description == "unknown method of this sweep \"lora\"; did you mean \"SoRA\"?")
