@@ -157,7 +157,8 @@ let package = Package(
             dependencies: [
                 "Adapters", "Digests", "Encoders", "Layers", "Sweeps", "Tasks", "Tensors", "TestSupport", "Tokenizers",
                 "Training",
-            ]
+            ],
+            exclude: ["Golden"]
         ),
         .testTarget(
             name: "TransportTests",

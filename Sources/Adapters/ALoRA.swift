@@ -6,20 +6,21 @@ internal import Tensors
 /// LoRA that moves ranks between layers while it trains, by what the network loses without each (Liu et al. 2024,
 /// arXiv:2403.16187, algorithm 1).
 ///
-///     y += scale * (dropout(x) Aᵀ) Bᵀ        scale = alpha / initialRank, whatever the rank becomes
+///     y += scale * (dropout(x) Aᵀ) Bᵀ        scale = alpha / initialRank
 ///
 /// After `firstEpochs` and then every `roundEpochs`, `rounds` times: each rank's importance is
 /// `IS(r) = S(M) − S(M without r) + S(M with r alone)`, `S` being minus the loss on one fixed batch of validation; the
-/// `prunedRanks` least important of the network go, and as many new ones are spread over the layers that lost none,
-/// as evenly as can be, the more to those whose ranks are more important on average. Where every layer lost one, none are
-/// added. The paper leaves open, and is here: A's and B's beginning as at first (B at zero); a new rank's moments begin at
-/// zero, and a pruned one's are forgotten; a layer has at most `maximumRank`.
+/// `prunedRanks` least important go, and as many new ones are spread over the layers that lost none, as evenly as can be,
+/// the more to those whose ranks are more important on average. Where every layer lost one, none are added. New ranks
+/// begin as the first did, with B at zero. What the paper leaves open are settings: how many and among which ranks
+/// (`prunedRanks`, `scope`), the scale (`scaling`), moments (`momentReset`), a layer's limit (`maximumRank`).
 ///
 /// A layer's ranks stand first in its A and B; the rest of these is zero and takes no part in the products.
 public struct ALoRA: FineTuningMethod {
     private let settings: LowRankSettings
     private let maximumRank: Int
     private let plan: ALoRAPlan
+    private let scaling: RankScaling
 
     public init(_ settings: Settings) {
         let settings = ResolvedSettings(settings)
@@ -30,8 +31,11 @@ public struct ALoRA: FineTuningMethod {
             roundEpochs: settings.number("roundEpochs"),
             rounds: settings.integer("rounds"),
             prunedRanks: settings.optionalInteger("prunedRanks") ?? self.settings.targets.count,
-            importanceExamples: settings.integer("importanceExamples")
+            importanceExamples: settings.integer("importanceExamples"),
+            scope: settings.choice("scope"),
+            resetsAllMoments: settings.choice("momentReset") as MomentReset == .all
         )
+        self.scaling = settings.choice("scaling")
     }
 
     public func trains(_ parameter: String) -> Bool { false }
@@ -56,7 +60,8 @@ public struct ALoRA: FineTuningMethod {
             store: store,
             settings: self.settings,
             maximumRank: self.maximumRank,
-            plan: self.plan
+            plan: self.plan,
+            scaling: self.scaling
         )
     }
 
@@ -75,12 +80,25 @@ struct ALoRAPlan: Hashable, Sendable {
     var rounds: Int
     var prunedRanks: Int
     var importanceExamples: Int
+    var scope: AllocationScope
+    var resetsAllMoments: Bool
 
-    /// The rounds that are due before a step.
-    func rounds(before step: UpcomingStep) -> [Int] {
-        (0..<self.rounds).filter { round in
+    /// The steps before which ranks are re-allocated: one round each, however short an epoch is.
+    func steps(perEpoch: Int) -> [Int] {
+        (0..<self.rounds).reduce(into: []) { steps, round in
             let epochs = self.firstEpochs + Double(round) * self.roundEpochs
-            return Int((epochs * Double(step.stepsPerEpoch)).rounded()) == step.index
+            let step = Int((epochs * Double(perEpoch)).rounded())
+            steps.append(max(step, (steps.last ?? -1) + 1))
+        }
+    }
+
+    func check(steps: Int, perEpoch: Int) throws(InvalidRun) {
+        let due = self.steps(perEpoch: perEpoch).filter { $0 < steps }.count
+        guard due == self.rounds else {
+            throw InvalidRun(
+                "the run's \(steps) steps hold \(due) of \(self.rounds) re-allocations; raise epochs, or lower rounds, "
+                    + "firstEpochs or roundEpochs"
+            )
         }
     }
 
@@ -107,6 +125,7 @@ private final class ALoRAAdaptation: Adaptation {
     private let store: ParameterStore
     private let settings: LowRankSettings
     private let plan: ALoRAPlan
+    private let scaling: RankScaling
     /// `[places, maximumRank]`: 1, but for ranks that are left out while importance is measured.
     private let gates: Matrix
     private let ranges: [(a: Range<Int>, b: Range<Int>)]
@@ -117,7 +136,8 @@ private final class ALoRAAdaptation: Adaptation {
         store: ParameterStore,
         settings: LowRankSettings,
         maximumRank: Int,
-        plan: ALoRAPlan
+        plan: ALoRAPlan,
+        scaling: RankScaling
     ) {
         let places = LayerPlace.all(configuration, targets: settings.targets)
         self.configuration = configuration
@@ -125,6 +145,7 @@ private final class ALoRAAdaptation: Adaptation {
         self.store = store
         self.settings = settings
         self.plan = plan
+        self.scaling = scaling
         self.maximumRank = maximumRank
         self.ranges = places.map {
             (store.range(of: $0.path + ".lora_A.weight"), store.range(of: $0.path + ".lora_B.weight"))
@@ -162,7 +183,7 @@ private final class ALoRAAdaptation: Adaptation {
             a: first(whole.a, 0..<rank, 0..<whole.a.value.columns),
             b: first(whole.b, 0..<whole.b.value.rows, 0..<rank),
             gate: Parameter(name: "gates", value: self.gates.view.rows(layer..<layer + 1).columns(0..<rank)),
-            scale: whole.scale
+            scale: self.scaling == .initial ? whole.scale : Float(self.settings.alpha) / Float(max(1, rank))
         )
     }
 
@@ -179,14 +200,14 @@ private final class ALoRAAdaptation: Adaptation {
 
     // MARK: Re-allocation
 
+    func check(steps: Int, perEpoch: Int) throws(InvalidRun) {
+        try self.plan.check(steps: steps, perEpoch: perEpoch)
+    }
+
     func reallocate(before step: UpcomingStep, score: (_ examples: Int) -> Double?) -> Reallocation {
-        var changes: [MomentChange] = []
-        let rounds = self.plan.rounds(before: step)
-        for round in rounds {
-            guard let importance = self.importance(score) else { return .stopped }
-            changes += self.reallocate(importance, round: round)
-        }
-        return rounds.isEmpty ? .none : .changed(changes)
+        guard let round = self.plan.steps(perEpoch: step.stepsPerEpoch).firstIndex(of: step.index) else { return .none }
+        guard let importance = self.importance(score) else { return .stopped }
+        return .changed(self.reallocate(importance, round: round))
     }
 
     /// Of every rank of every layer; nil where the run is to stop.
@@ -211,22 +232,32 @@ private final class ALoRAAdaptation: Adaptation {
     }
 
     private func reallocate(_ importance: [[Double]], round: Int) -> [MomentChange] {
-        let ranks = importance.indices.flatMap { layer in importance[layer].indices.map { (layer: layer, rank: $0) } }
+        let groups: [[Int]] =
+            switch self.plan.scope {
+            case .network: [Array(self.places.indices)]
+            case .block:
+                Dictionary(grouping: self.places.indices) { self.places[$0].block }.values.sorted { $0[0] < $1[0] }
+            }
+        let changes = groups.flatMap { self.reallocate(importance, among: $0, round: round) }
+        guard self.plan.resetsAllMoments else { return changes }
+        return self.ranges.flatMap { Array($0.a) + Array($0.b) }.map(MomentChange.reset)
+    }
+
+    private func reallocate(_ importance: [[Double]], among layers: [Int], round: Int) -> [MomentChange] {
+        let ranks = layers.flatMap { layer in importance[layer].indices.map { (layer: layer, rank: $0) } }
         let order = ranks.indices.sorted { left, right in
             let (l, r) = (ranks[left], ranks[right])
             return (importance[l.layer][l.rank], left) < (importance[r.layer][r.rank], right)
         }
         let pruned = order.prefix(self.plan.prunedRanks).map { ranks[$0] }
-        var changes: [MomentChange] = []
         // From the last, so that what moves into a gap is never pruned itself.
-        for gone in pruned.sorted(by: { ($0.layer, $0.rank) > ($1.layer, $1.rank) }) {
-            changes += self.remove(gone.rank, of: gone.layer)
-        }
+        let changes = pruned.sorted { ($0.layer, $0.rank) > ($1.layer, $1.rank) }
+            .flatMap { self.remove($0.rank, of: $0.layer) }
         let losers = Set(pruned.map(\.layer))
         func mean(_ values: [Double]) -> Double {
             values.isEmpty ? -.infinity : values.reduce(0, +) / Double(values.count)
         }
-        let candidates = self.places.indices.filter { !losers.contains($0) }
+        let candidates = layers.filter { !losers.contains($0) }
             .sorted { (mean(importance[$0]), $1) > (mean(importance[$1]), $0) }
             .map { (layer: $0, room: self.maximumRank - self.rank(of: $0)) }
         for (layer, share) in ALoRAPlan.shares(pruned.count, candidates: candidates).sorted(by: { $0.key < $1.key }) {

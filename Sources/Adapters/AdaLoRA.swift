@@ -104,8 +104,8 @@ extension AdaLoRA {
 ///            int(bT + (b0 - bT) (1 - (t - initialSteps) / (T - finalSteps - initialSteps))³)
 ///            bT                                                  t > T - finalSteps
 ///
-/// `t` counts steps from 0. Between the ends it prunes at every multiple of `interval`; at `T - finalSteps` and after it
-/// at every step.
+/// `t` counts steps from 0. Between the ends it prunes at every multiple of `interval`; at `T - finalSteps`, as PEFT does
+/// and the release where `interval` divides that, and after it at every step.
 struct AdaLoRAPlan: Hashable, Sendable {
     var targetRank: Int
     var initialSteps: Int?
@@ -220,7 +220,7 @@ private final class AdaLoRAAdaptation: Adaptation {
 
     var readsGradients: Bool { true }
 
-    func check(steps: Int) throws(InvalidRun) { try self.plan.check(steps: steps) }
+    func check(steps: Int, perEpoch: Int) throws(InvalidRun) { try self.plan.check(steps: steps) }
 
     func addPenalty(team: Team) -> Double {
         let factors = self.places.flatMap {

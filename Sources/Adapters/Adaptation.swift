@@ -17,7 +17,7 @@ public protocol Adaptation: AnyObject {
     var readsGradients: Bool { get }
 
     /// Refuses a run that is too short or too long for the method's settings.
-    func check(steps: Int) throws(InvalidRun)
+    func check(steps: Int, perEpoch: Int) throws(InvalidRun)
 
     /// Adds the gradient of the method's own part of the loss, and returns that part.
     func addPenalty(team: Team) -> Double
@@ -57,7 +57,7 @@ extension Adaptation {
     public func begin() {}
     public func addition(block: Int, layer: LinearLayer) -> LayerAddition? { nil }
     public var readsGradients: Bool { false }
-    public func check(steps: Int) throws(InvalidRun) {}
+    public func check(steps: Int, perEpoch: Int) throws(InvalidRun) {}
     public func addPenalty(team: Team) -> Double { 0 }
     public func update(_ step: FinishedStep, team: Team) {}
     public func reallocate(before step: UpcomingStep, score: (_ examples: Int) -> Double?) -> Reallocation { .none }

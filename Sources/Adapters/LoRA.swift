@@ -81,7 +81,6 @@ private final class LoRAAdaptation: Adaptation {
     }
 
     func addPenalty(team: Team) -> Double {
-        guard self.orthogonalWeight > 0 else { return 0 }
         let factors = self.updates.flatMap { [Factor.rows($0.update.a), .columns($0.update.b)] }
         return OrthogonalPenalty.cosines(weight: self.orthogonalWeight).accumulate(factors, team: team)
     }

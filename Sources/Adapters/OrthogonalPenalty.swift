@@ -55,12 +55,19 @@ enum OrthogonalPenalty: Sendable {
     ///
     /// - Returns: the penalty.
     func accumulate(_ factors: [Factor], team: Team) -> Double {
+        guard self.weight > 0 else { return 0 }
         let values = Matrix(rows: 1, columns: factors.count)
         let target = values.mutableView[0]
         team.forEach(factors.count) { _, index in
             target[index] = Float(self.accumulate(factors[index], share: 1 / Double(factors.count)))
         }
         return target.reduce(0.0) { $0 + Double($1) }
+    }
+
+    private var weight: Double {
+        switch self {
+        case .normMean(let weight), .squaredSum(let weight), .cosines(let weight): weight
+        }
     }
 
     /// - Parameter share: of one factor in a mean.

@@ -13,7 +13,7 @@ internal import Tensors
 ///
 ///     y += scale * ((dropout(x) Aᵀ) ⊙ g) Bᵀ        scale = alpha / rank
 ///
-/// Gates start with standard normal numbers and have an optimiser of their own, without decay. Further stages, where
+/// Gates start with standard normal numbers and have an optimiser of their own. Further stages, where
 /// there is a schedule, go on from the best parameters of the first with more and more sparsity.
 public struct SoRA: FineTuningMethod {
     private let settings: LowRankSettings
@@ -70,7 +70,6 @@ public struct SoRA: FineTuningMethod {
         var own = hyperparameters
         own.learningRate = self.gateLearningRate ?? own.learningRate
         own.adamEpsilon = self.gateEpsilon
-        own.weightDecay = 0
         return own
     }
 

@@ -8,7 +8,8 @@ public protocol Adapter: Sendable {
     var savedColumns: Int { get }
     /// Adds the adapter's part to `y` and keeps what the backward pass needs.
     func forward(_ x: MatrixView, saved: MutableMatrixView, addingTo y: MutableMatrixView)
-    /// Leaves the gradient of what was kept in `dSaved` and adds to `dx` where that is asked for.
+    /// Adds to `dx` where that is asked for, and leaves in `dSaved`, which has as many columns as were kept, what
+    /// ``accumulateGradients(_:x:saved:dSaved:team:)`` needs.
     func backward(_ dy: MatrixView, saved: MatrixView, dSaved: MutableMatrixView, addingTo dx: MutableMatrixView?)
     /// Adds to the gradients of the parameters, over all rows.
     func accumulateGradients(_ dy: MatrixView, x: MatrixView, saved: MatrixView, dSaved: MatrixView, team: Team)

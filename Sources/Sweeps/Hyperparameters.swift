@@ -39,7 +39,7 @@ public struct Hyperparameters: Hashable, Sendable {
 
     /// How many steps come before the learning rate is at its peak.
     public enum Warmup: Hashable, Sendable {
-        /// A share of all steps, rounded up.
+        /// A share of the steps to the decay's end, rounded up (of a method's gates: down).
         case ratio(Double)
         case steps(Int)
     }

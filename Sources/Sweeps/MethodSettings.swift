@@ -86,7 +86,7 @@ extension MethodDescription {
             loraDropout,
             Setting(
                 "sparsity",
-                .number(0...1e6),
+                .number(0...100),
                 .number(3e-4),
                 help: "by which the gates' proximal step shrinks: ξ, or λ that the rate multiplies (see proximal)"
             ),
@@ -104,14 +104,14 @@ extension MethodDescription {
                 help: "of the gates' mean absolute value in the loss; 0: none"
             ),
             Setting("gateLearningRate", .number(0...1e3), help: "the gates' own; default: learningRate"),
-            Setting("gateEpsilon", .number(0...1), .number(1e-6), help: "epsilon of the gates' own Adam"),
+            Setting("gateEpsilon", .number(1e-30...1), .number(1e-6), help: "epsilon of the gates' own Adam"),
             Setting(
                 "schedule",
                 .choice(SparsitySchedule.allCases.map(\.rawValue)),
                 .text(SparsitySchedule.none.rawValue),
                 help: "of further stages after the first, each with a larger sparsity"
             ),
-            Setting("maximumSparsity", .number(0...1e6), help: "of the last stage"),
+            Setting("maximumSparsity", .number(0...100), help: "of the last stage"),
             Setting("stages", .integer(2...1000), .integer(10), help: "with the first, where there is a schedule"),
             Setting("stageEpochs", .integer(1...100_000), .integer(15), help: "of each stage after the first"),
             Setting(
@@ -123,6 +123,14 @@ extension MethodDescription {
         ]
     ) { settings in
         let schedule: SparsitySchedule = settings.choice("schedule")
+        if schedule != .none, settings.optionalInteger("patience") != nil {
+            return "patience and schedule are both given; keep one: stages have their own ends"
+        }
+        let rule: ProximalRule = settings.choice("proximal")
+        if schedule != .none, settings.choice("stageLearningRate") as StageLearningRate == .spent, rule != .repo {
+            return
+                "stageLearningRate is spent and proximal \(rule.rawValue), which a rate of 0 stops; take live, or repo"
+        }
         guard schedule != .none else {
             let surplus = settings.optionalNumber("maximumSparsity") != nil
             return surplus
@@ -156,7 +164,25 @@ extension MethodDescription {
             Setting(
                 "prunedRanks",
                 .integer(1...100_000),
-                help: "n_A: ranks that a re-allocation takes from the whole network; default: as many as targets"
+                help: "n_A: ranks that a re-allocation takes from its scope; default: as many as targets"
+            ),
+            Setting(
+                "scope",
+                .choice(AllocationScope.allCases.map(\.rawValue)),
+                .text(AllocationScope.network.rawValue),
+                help: "among which ranks prunedRanks are chosen: the whole network's, or each block's own"
+            ),
+            Setting(
+                "scaling",
+                .choice(RankScaling.allCases.map(\.rawValue)),
+                .text(RankScaling.initial.rawValue),
+                help: "by which rank alpha is divided: the layer's first, or its current one"
+            ),
+            Setting(
+                "momentReset",
+                .choice(MomentReset.allCases.map(\.rawValue)),
+                .text(MomentReset.ranks.rawValue),
+                help: "whose moments a re-allocation sets to 0: the new and pruned ranks', or all"
             ),
             Setting(
                 "importanceExamples",
@@ -285,6 +311,24 @@ public enum StageLearningRate: String, CaseIterable, Sendable {
     case live
     /// 0: the release goes on with a schedule that has ended.
     case spent
+}
+
+/// Among which ranks ALoRA chooses.
+public enum AllocationScope: String, CaseIterable, Sendable {
+    case network
+    case block
+}
+
+/// What ALoRA divides alpha by.
+public enum RankScaling: String, CaseIterable, Sendable {
+    case initial
+    case current
+}
+
+/// What becomes of the optimiser's moments when ALoRA re-allocates.
+public enum MomentReset: String, CaseIterable, Sendable {
+    case ranks
+    case all
 }
 
 /// Between an adapter's two projections.

@@ -13,7 +13,7 @@ extension Preset {
                 common: common.with(
                     paper("section 4.3").says([
                         "initialRank": .integer(8), "firstEpochs": .number(1), "roundEpochs": .number(0.25),
-                        "rounds": .integer(8), "importanceExamples": .integer(32),
+                        "rounds": .integer(8), "importanceExamples": .integer(32), "scope": .text("network"),
                     ])
                 ),
                 tasks: batches,

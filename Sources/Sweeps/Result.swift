@@ -138,6 +138,8 @@ public struct ShardResult: Hashable, Codable, Sendable {
     /// The mean training loss of the last epoch's steps.
     public var trainingLoss: Double
     public var steps: Int
+    /// Those that the schedule was made for, where `patience` ended the run before; absent in older results.
+    public var plannedSteps: Int?
     public var epochs: Double
     /// The step whose parameters were scored.
     public var scoredStep: Int

@@ -76,7 +76,7 @@ public struct AdamW: ~Copyable {
 
     /// What one step's formula needs beside the arrays; both forms are the same loop with other coefficients.
     private struct Coefficients {
-        let factor, beta1, beta2, rate, rootScale, epsilon, decayBefore, decayAfter: Float
+        let factor, kept1, new1, kept2, new2, rate, rootScale, epsilon, decayBefore, decayAfter: Float
         let keepsGradients: Bool
 
         init(
@@ -92,8 +92,9 @@ public struct AdamW: ~Copyable {
             let kept = decays ? 1 - learningRate * hyperparameters.weightDecay : 1
             self.factor = Float(factor)
             self.keepsGradients = keepsGradients
-            self.beta1 = Float(hyperparameters.beta1)
-            self.beta2 = Float(hyperparameters.beta2)
+            // Both shares are rounded from double precision: 1 - Float(0.999) is off by 1.3e-5 of itself.
+            (self.kept1, self.new1) = (Float(hyperparameters.beta1), Float(1 - hyperparameters.beta1))
+            (self.kept2, self.new2) = (Float(hyperparameters.beta2), Float(1 - hyperparameters.beta2))
             self.epsilon = Float(hyperparameters.adamEpsilon)
             switch hyperparameters.optimizer {
             case .adamW:
@@ -120,8 +121,8 @@ public struct AdamW: ~Copyable {
         for i in p.indices {
             let gradient = g[i] * c.factor
             g[i] = c.keepsGradients ? gradient : 0
-            m[i] = c.beta1 * m[i] + (1 - c.beta1) * gradient
-            v[i] = c.beta2 * v[i] + (1 - c.beta2) * gradient * gradient
+            m[i] = c.kept1 * m[i] + c.new1 * gradient
+            v[i] = c.kept2 * v[i] + c.new2 * gradient * gradient
             let move = c.rate * m[i] / (v[i].squareRoot() * c.rootScale + c.epsilon)
             p[i] = (p[i] * c.decayBefore - move) * c.decayAfter
         }

@@ -39,7 +39,7 @@ public func estimatedMemoryBytes(
     let scratch = 10 * configuration.hidden + configuration.intermediate
     let floats =
         4 * trainable + stateFloats(method, configuration) + tokens * (configuration.layers * kept + scratch)
-        + relativeFloats(configuration, length: length, tokens: tokens)
+        + relativeFloats(configuration, method: method, length: length, tokens: tokens)
     return programBytes + (try weights.memoryBytes(declarations)) + MemoryLayout<Float>.stride * floats
 }
 
@@ -50,14 +50,21 @@ private func stateFloats(_ method: any FineTuningMethod, _ configuration: Encode
 
 /// What DeBERTa keeps beside that: the positions that sequences of this length can have and, in each block, their dropped
 /// out, key and query vectors; the neighbourhoods and three more matrices of a convolution.
-private func relativeFloats(_ configuration: EncoderConfiguration, length: Int, tokens: Int) -> Int {
+private func relativeFloats(
+    _ configuration: EncoderConfiguration,
+    method: any FineTuningMethod,
+    length: Int,
+    tokens: Int
+) -> Int {
     guard case .deberta(let deberta) = configuration.architecture else { return 0 }
     let positions = deberta.relative?.rows(length: length).count ?? 0
     // A block's gradients of its keys, queries and positions, the sum over the blocks, and a head's products.
     let scratch = positions * (6 * configuration.hidden + 2 * length)
     let convolution =
         deberta.convolutionWidth == 0 ? 0 : tokens * configuration.hidden * (2 * deberta.convolutionWidth + 4)
-    return positions * 3 * configuration.hidden * configuration.layers + scratch + convolution
+    // At most all of a block's adapters stand on positions too.
+    let kept = 3 * configuration.hidden + method.keptFloats(configuration)
+    return positions * kept * configuration.layers + scratch + convolution
 }
 
 /// What one checkpoint of a shard takes on a disk at most: it is compressed besides.

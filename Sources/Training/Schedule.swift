@@ -8,7 +8,7 @@ public import Sweeps
 ///     f(s) = (decay - s) / (decay - warmup)   after that
 ///
 /// with `s` the steps already done, so that the first step of a warmup is taken with rate 0, and `decay` the steps of the
-/// first stage. Later stages have one rate.
+/// first stage, or what `decayEnd` says. Later stages have one rate.
 public struct Schedule: Hashable, Sendable {
     /// All steps of the run.
     public let steps: Int
@@ -37,7 +37,7 @@ public struct Schedule: Hashable, Sendable {
         self.laterStages = laterStages
         switch hyperparameters.decayEnd {
         case .lastStep: self.decaySteps = first
-        case .truncated: self.decaySteps = min(hyperparameters.epochs * examples / batch, first)
+        case .truncated: self.decaySteps = max(1, min(hyperparameters.epochs * examples / batch, first))
         }
         switch hyperparameters.warmup {
         case .ratio(let ratio): self.warmupSteps = Int((Double(self.decaySteps) * ratio).rounded(warmupRounding))

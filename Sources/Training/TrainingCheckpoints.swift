@@ -18,7 +18,7 @@ extension TrainingRun {
             path: path,
             key: self.key,
             into: self.model.store,
-            optimizer: self.optimizer,
+            optimizer: self.optimization.optimizer,
             best: self.best,
             method: self.model.adaptation.state
         )
@@ -33,7 +33,7 @@ extension TrainingRun {
         let raw = try CheckpointFile.write(
             self.state,
             store: self.model.store,
-            optimizer: self.optimizer,
+            optimizer: self.optimization.optimizer,
             best: self.best,
             method: self.model.adaptation.state
         )

@@ -1,13 +1,9 @@
 internal import Adapters
-internal import Digests
-internal import Dispatch
 internal import Encoders
-internal import Files
 internal import Layers
 public import Sweeps
 internal import Tasks
 internal import Tensors
-internal import Tokenizers
 
 /// How a run ended.
 public enum TrainingOutcome: Sendable {
@@ -35,11 +31,8 @@ public final class TrainingRun {
     let task: TaskDescription
     let examples: EncodedSplits
     var model: Model
-    let schedule: Schedule
-    /// Of the method's gates.
-    private let gateSchedule: Schedule?
+    let optimization: Optimization
     var batches: BatchOrder
-    let optimizer: AdamW
     /// The best parameters so far, where the shard keeps them.
     let best: Matrix
     private let team: Team
@@ -52,6 +45,7 @@ public final class TrainingRun {
     let isStopping: () -> Bool
 
     var key: ShardKey { self.state.key }
+    var schedule: Schedule { self.optimization.schedule }
 
     /// Reads everything that the run needs.
     ///
@@ -91,15 +85,6 @@ public final class TrainingRun {
             cache: TokenCache(order, hyperparameters)
         )
         if let initial { try model.store.load(folder: initial) }
-        let gates = method.gateHyperparameters(hyperparameters)
-        func schedule(_ hyperparameters: Hyperparameters, warmupRounding: FloatingPointRoundingRule) -> Schedule {
-            Schedule(
-                hyperparameters,
-                examples: examples.train.count,
-                laterStages: method.laterStages,
-                warmupRounding: warmupRounding
-            )
-        }
         let attempt = try AttemptFolder(folder)
 
         self.order = order
@@ -107,8 +92,6 @@ public final class TrainingRun {
         self.task = task
         self.model = model
         self.examples = examples
-        self.schedule = schedule(hyperparameters, warmupRounding: .up)
-        self.gateSchedule = gates.map { schedule($0, warmupRounding: .down) }
         self.batches = BatchOrder(
             examples: examples.train.count,
             batchSize: hyperparameters.batchSize,
@@ -116,7 +99,12 @@ public final class TrainingRun {
             isShuffled: hyperparameters.shuffle
         )
         let count = model.store.values.columns
-        self.optimizer = AdamW(count: count, hyperparameters, gates: gates)
+        self.optimization = Optimization(
+            hyperparameters,
+            method: method,
+            parameters: count,
+            examples: examples.train.count
+        )
         self.best = Matrix(rows: 1, columns: hyperparameters.checkpoint == .best ? count : 0)
         self.team = Team(threads: order.threads)
         self.state = TrainingState(key: shard.key)
@@ -125,7 +113,9 @@ public final class TrainingRun {
         self.environment = environment
         self.emit = emit
         self.isStopping = isStopping
-        try model.adaptation.check(steps: self.schedule.steps)
+        do { try model.adaptation.check(steps: self.schedule.steps, perEpoch: self.batches.stepsPerEpoch) } catch {
+            throw TrainingFailure(kind: .badInput, "\(error)")
+        }
         if let path = order.resume { try self.resume(from: path) }
         self.model.rebuild()
     }
@@ -141,7 +131,8 @@ public final class TrainingRun {
                     key: self.key,
                     step: self.state.step,
                     steps: self.schedule.steps,
-                    trainableParameters: self.model.store.values.columns,
+                    trainableParameters: self.model.adaptation.initialCounts.exact
+                        + self.model.store.trainableCounts.head,
                     kernelClass: self.environment.kernelClass,
                     skippedTensors: self.model.skipped.isEmpty ? nil : self.model.skipped,
                     initialisedTensors: self.model.initialised.isEmpty ? nil : self.model.initialised
@@ -183,36 +174,22 @@ public final class TrainingRun {
             team: self.team,
             arena: self.arena
         ).run(examples, dropout: Dropout(seed: UInt64(self.order.shard.seed), step: step))
-        let adaptation = self.model.adaptation
-        let penalty = adaptation.addPenalty(team: self.team)
-        try self.logs.write(gradientsOf: self.model)
+        let optimized = try self.optimization.takeStep(
+            step,
+            model: self.model,
+            team: self.team,
+            inspect: { try self.logs.write(gradientsOf: $0) }
+        )
         let taskLoss = lossSum / Double(examples.count)
-        let loss = taskLoss + penalty
-        let finished = FinishedStep(
-            index: step,
-            steps: self.schedule.steps,
-            learningRate: self.schedule.learningRate(after: step),
-            gateLearningRate: self.gateSchedule?.learningRate(after: step) ?? 0,
-            stage: self.schedule.stage(after: step)
-        )
-        let norm = self.optimizer.update(
-            self.model.store,
-            step: step + 1,
-            learningRate: finished.learningRate,
-            gateLearningRate: finished.gateLearningRate,
-            keepsGradients: adaptation.readsGradients,
-            team: self.team
-        )
+        let (loss, norm) = (taskLoss + optimized.penalty, optimized.norm)
         guard loss.isFinite, norm.isFinite else {
             throw TrainingFailure(
                 kind: .diverged,
                 "the loss is \(loss) and the gradients' norm \(norm) at step \(step + 1); lower learningRate"
             )
         }
-        adaptation.update(finished, team: self.team)
-        if adaptation.readsGradients { self.model.store.gradients.mutableView.fill(0) }
         self.state.step += 1
-        try self.logs.write(ranksOf: adaptation, step: self.state.step)
+        try self.logs.write(ranksOf: self.model.adaptation, step: self.state.step)
         self.state.lossSum += lossSum
         self.state.lossExamples += examples.count
         self.state.samples += examples.count
@@ -225,33 +202,23 @@ public final class TrainingRun {
                     steps: self.schedule.steps,
                     loss: loss,
                     taskLoss: taskLoss,
-                    learningRate: finished.learningRate,
+                    learningRate: optimized.learningRate,
                     samplesPerSecond: Double(examples.count) / max(seconds, 1e-9)
                 )
             )
         )
     }
 
-    /// Lets the method move ranks before the next step, once.
+    /// Lets the method move ranks; the next step follows at once.
     ///
     /// - Returns: `false` when it was stopped.
     private func reallocate() -> Bool {
-        guard self.state.reallocatedStep != self.state.step else { return true }
         let step = UpcomingStep(index: self.state.step, stepsPerEpoch: self.batches.stepsPerEpoch)
         switch self.model.adaptation.reallocate(before: step, score: self.validationScore) {
         case .none: return true
         case .stopped: return false
         case .changed(let changes):
-            let moments = [self.optimizer.firstMoments.mutableView[0], self.optimizer.secondMoments.mutableView[0]]
-            for change in changes {
-                for moment in moments {
-                    switch change {
-                    case .reset(let index): moment[index] = 0
-                    case .move(let from, let to): moment[to] = moment[from]
-                    }
-                }
-            }
-            self.state.reallocatedStep = self.state.step
+            self.optimization.apply(changes)
             self.model.rebuild()
             return true
         }

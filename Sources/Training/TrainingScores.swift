@@ -107,15 +107,15 @@ extension TrainingRun {
     // MARK: Stages
 
     var isStageOver: Bool {
-        self.schedule.endsStage(self.state.step) && self.state.stages.last?.step != self.state.step
+        self.schedule.endsStage(self.state.step) && self.state.stages?.last?.step != self.state.step
     }
 
     /// Measures where a stage led; after the first, the best parameters so far are those to go on with.
     ///
     /// - Returns: `false` when it was stopped.
     func finishStage() throws -> Bool {
-        let isFirst = self.state.stages.isEmpty
-        if isFirst, self.state.bestStep != nil { self.putInPlace(self.best.view) }
+        let stages = self.state.stages ?? []
+        if stages.isEmpty, self.state.bestStep != nil { self.putInPlace(self.best.view) }
         let metric = self.task.selection
         let scored = self.state.evaluations.last { $0.step == self.state.bestStep ?? self.state.step }
         guard let training = self.evaluate(self.examples.trainingSample, split: "train") else { return false }
@@ -125,18 +125,20 @@ extension TrainingRun {
         }
         let adaptation = self.model.adaptation
         let (validation, own) = (scored?.metrics[metric], training.metrics[metric])
-        self.state.stages.append(
-            StageResult(
-                step: self.state.step,
-                sparsity: adaptation.sparsity(stage: self.state.stages.count) ?? 0,
-                ranks: adaptation.keptRanks.reduce(0) { $0 + $1.kept.count },
-                validation: validation,
-                generalization: percent(validation, of: self.state.stages.first?.validation),
-                training: own,
-                memorization: percent(own, of: self.state.stages.first?.training)
-            )
-        )
-        (self.state.bestStep, self.state.bestMetric) = (nil, nil)
+        self.state.stages =
+            stages + [
+                StageResult(
+                    step: self.state.step,
+                    sparsity: adaptation.sparsity(stage: stages.count) ?? 0,
+                    ranks: adaptation.keptRanks.reduce(0) { $0 + $1.kept.count },
+                    validation: validation,
+                    generalization: percent(validation, of: stages.first?.validation),
+                    training: own,
+                    memorization: percent(own, of: stages.first?.training)
+                )
+            ]
+        // What follows goes on from these parameters, and is scored as it ends.
+        if self.state.step < self.schedule.steps { (self.state.bestStep, self.state.bestMetric) = (nil, nil) }
         return true
     }
 
@@ -175,8 +177,9 @@ extension TrainingRun {
             environment: self.environment
         )
         (result.trueParametersInitial, result.trueParametersFinal) = (initial.exact, final.exact)
+        result.plannedSteps = self.schedule.steps
         result.ranks = ranks.isEmpty ? nil : ranks
-        result.stages = self.state.stages.isEmpty ? nil : self.state.stages
+        result.stages = self.state.stages
         return result
     }
 }

@@ -14,15 +14,15 @@ struct TrainingState: Codable {
     var lossSum = 0.0
     var lossExamples = 0
     var evaluations: [Evaluation] = []
-    /// The step of the best validation metric, and the metric; its parameters are in the checkpoint too.
+    /// The step of the best evaluation, and what it is chosen by (the metric, or minus the loss); its parameters are in
+    /// the checkpoint too.
     var bestStep: Int?
     var bestMetric: Double?
     /// Over all attempts.
     var seconds = 0.0
     var samples = 0
-    /// The step before which ranks were last re-allocated.
-    var reallocatedStep: Int?
-    var stages: [StageResult] = []
+    /// Of the stages that are over; absent in checkpoints from before there were any.
+    var stages: [StageResult]?
 }
 
 /// A checkpoint's safetensors file: parameters, both moments, and the best parameters where the shard keeps them.

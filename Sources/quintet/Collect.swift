@@ -52,7 +52,14 @@ extension SweepReport {
     /// What the store knows of a sweep, as a report.
     init(of sweep: StoredSweep, in store: Store, against published: PublishedTable? = nil) throws {
         let shards = try store.shards(of: sweep).map { (shard: $0.planned, outcome: ShardOutcome($0)) }
-        try self.init(sweep: sweep.name, backbone: try sweep.grid().backbone, shards: shards, against: published)
+        let grid = try sweep.grid()
+        try self.init(
+            sweep: sweep.name,
+            backbone: grid.backbone,
+            shards: shards,
+            ours: try grid.cellsWithOwnValues(),
+            against: published
+        )
     }
 }
 

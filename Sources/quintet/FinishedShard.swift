@@ -12,7 +12,7 @@ struct FinishedShard {
     let shard: Shard
     let backboneFolder: String
     let dataFolder: String
-    /// Of its training.
+    /// That its training was planned for.
     let steps: Int
     private let name: String
     private let parametersPath: String
@@ -31,7 +31,7 @@ struct FinishedShard {
         guard let best = known.checkpoints?.best else {
             throw SessionError("the parameters of \(name) are not here; quintet verify says what is missing")
         }
-        (self.shard, self.name, self.steps) = (shard, name, result.steps)
+        (self.shard, self.name, self.steps) = (shard, name, result.plannedSteps ?? result.steps)
         (self.backboneFolder, self.dataFolder) = (backbone.path, data.path)
         self.parametersPath = "\(blobs)/\(best.digest)"
     }

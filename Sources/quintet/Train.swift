@@ -39,6 +39,9 @@ struct Train: ParsableCommand {
     @Option(help: "Threads; by default as many as there are cores.")
     var threads: Int?
 
+    @Option(help: "A paper's hyperparameters for the method and task, such as adalora-repo; --set replaces them.")
+    var preset: String?
+
     @Option(name: .customLong("set"), help: ArgumentHelp("A hyperparameter.", valueName: "key=value"))
     var settings: [String] = []
 
@@ -78,7 +81,7 @@ struct Train: ParsableCommand {
         if self.shard == nil, let missing = described.first(where: { !$0.1 }) {
             throw ValidationError("\(missing.0) is missing; give it, or --shard FILE.")
         }
-        if self.shard != nil, let surplus = described.first(where: \.1) {
+        if self.shard != nil, let surplus = (described + [("--preset", self.preset != nil)]).first(where: \.1) {
             throw ValidationError("\(surplus.0) and --shard are both given; keep one.")
         }
         if let threads, !(1...1024).contains(threads) {
@@ -141,7 +144,11 @@ struct Train: ParsableCommand {
         }
         let method = try MethodDescription.named(self.method ?? "")
         let task = try TaskDescription.named(self.task ?? "")
-        let settings = try method.resolve(try self.given(method))
+        let given = try self.given(method)
+        let preset = try self.preset.map { try Preset.named($0) }
+        let settings = try method.resolve(
+            try preset?.settings(method: method.name, task: task.name, replacedBy: given) ?? given
+        )
         let (backbone, data) = (self.backbone ?? "", try TaskFiles(task: task, folder: self.data ?? "").folder)
         return TrainerOrder(
             shard: try Shard(
@@ -179,7 +186,7 @@ struct Train: ParsableCommand {
         case let failure as StorageError: [ENOSPC, EDQUOT, EFBIG].contains(failure.code) ? .diskFull : .other
         case is BackboneError, is TaskFileError, is TokenizerError, is InvalidSettings, is InvalidSetting,
             is UnknownName,
-            is CheckpointError, is FolderManifestError, is ValidationError:
+            is CheckpointError, is FolderManifestError, is PresetError, is ValidationError:
             .badInput
         default: .other
         }

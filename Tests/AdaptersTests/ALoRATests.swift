@@ -8,12 +8,21 @@ import Testing
 
 @Suite struct ALoRATests {
     @Test func `rounds come after the first epochs and then at their distance`() {
-        let plan = ALoRAPlan(firstEpochs: 1, roundEpochs: 0.25, rounds: 8, prunedRanks: 6, importanceExamples: 32)
-        let due = (0..<200).filter { !plan.rounds(before: UpcomingStep(index: $0, stepsPerEpoch: 63)).isEmpty }
-        #expect(due == [63, 79, 95, 110, 126, 142, 158, 173])
-        // So short an epoch has several of them at once.
-        #expect(plan.rounds(before: UpcomingStep(index: 2, stepsPerEpoch: 2)) == [0])
-        #expect(plan.rounds(before: UpcomingStep(index: 3, stepsPerEpoch: 2)) == [1, 2])
+        let plan = ALoRAPlan(
+            firstEpochs: 1,
+            roundEpochs: 0.25,
+            rounds: 8,
+            prunedRanks: 6,
+            importanceExamples: 32,
+            scope: .network,
+            resetsAllMoments: false
+        )
+        #expect(plan.steps(perEpoch: 63) == [63, 79, 95, 110, 126, 142, 158, 173])
+        // So short an epoch would have several of them at once.
+        #expect(plan.steps(perEpoch: 2) == [2, 3, 4, 5, 6, 7, 8, 9])
+        #expect(throws: Never.self) { try plan.check(steps: 174, perEpoch: 63) }
+        let error = #expect(throws: InvalidRun.self) { try plan.check(steps: 100, perEpoch: 63) }
+        #expect(error?.description.hasPrefix("the run's 100 steps hold 3 of 8 re-allocations") == true)
     }
 
     /// The paper's example, and what it does not say: a layer that is full.

@@ -7,7 +7,7 @@ and the adapters are those of released_methods.py. The versions used stand in th
 are, in Tests/TrainingTests/Golden/:
 
     config.json                  configuration of a small BERT
-    backbone.safetensors         its weights and its head of two classes, HF names
+    model.safetensors            its weights and its head of two classes, HF names
     batches.safetensors          what each step sees, tokens packed one sequence after another, type 0 throughout:
         input_ids  [tokens] int32      lengths [steps, 4] int32      labels [steps, 4] int32
     METHOD-CASE.safetensors      one each case of CASES below, its method and settings as JSON in the metadata's `case`:
@@ -253,7 +253,7 @@ def main():
     # One entry each: the order of several is not fixed, and the files would be others at each run.
     made_by = f"Tests/Reference/make_method_golden.py with {versions}"
     model = backbone(torch.float32)
-    save_file(model.state_dict(), GOLDEN / "backbone.safetensors", {"made_by": made_by})
+    save_file(model.state_dict(), GOLDEN / "model.safetensors", {"made_by": made_by})
     config = model.config.to_dict()
     names = [
         "model_type", "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",

@@ -60,7 +60,10 @@ final class SmallShard {
             "learningRate": .number(1e-3),
             "evaluationExamples": .integer(40), "maximumLength": .integer(32), "protocol": .text("soraSplit42"),
         ]
-        let resolved = try MethodDescription.named(method).resolve(defaults.merging(settings) { $1 })
+        // As many re-allocations as two epochs of eight steps have room for.
+        let own: Settings = method == "alora" ? ["rounds": .integer(3), "importanceExamples": .integer(4)] : [:]
+        let given = defaults.merging(own) { $1 }.merging(settings) { $1 }
+        let resolved = try MethodDescription.named(method).resolve(given)
         return TrainerOrder(
             shard: try Shard(
                 backbone: SHA256.hash("backbone"),
