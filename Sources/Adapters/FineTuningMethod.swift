@@ -74,6 +74,12 @@ public struct LaterStages: Hashable, Sendable {
     public var count: Int
     public var epochs: Int
     public var learningRate: StageLearningRate
+
+    public init(count: Int, epochs: Int, learningRate: StageLearningRate) {
+        self.count = count
+        self.epochs = epochs
+        self.learningRate = learningRate
+    }
 }
 
 /// An adapter as PEFT's files have it.

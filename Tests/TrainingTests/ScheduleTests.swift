@@ -1,3 +1,4 @@
+import Adapters
 import Sweeps
 import Testing
 import Training
@@ -25,6 +26,45 @@ import Training
         )
         #expect(schedule.steps == 30)
         #expect(schedule.warmupSteps == 2)
+    }
+
+    /// Goal: the release of SoRA's rates, whose last steps are taken with rate 0.
+    @Test func `a truncated decay ends before the last step`() throws {
+        let schedule = try self.schedule(
+            [
+                "epochs": .integer(3), "batchSize": .integer(10), "warmupRatio": .number(0.1),
+                "learningRate": .number(1), "decayEnd": .text("truncated"),
+            ],
+            examples: 95
+        )
+        #expect(schedule.steps == 30 && schedule.warmupSteps == 3)
+        #expect(schedule.learningRate(after: 27) > 0)
+        #expect((28...30).map(schedule.learningRate) == [0, 0, 0])
+        let down = Schedule(
+            Hyperparameters(try MethodDescription.named("full").resolve(["warmupRatio": .number(0.06)])),
+            examples: 2490,
+            warmupRounding: .down
+        )
+        #expect(down.steps == 234 && down.warmupSteps == 14)
+    }
+
+    @Test func `later stages have the peak or nothing`() throws {
+        let hyperparameters = Hyperparameters(
+            try MethodDescription.named("full").resolve([
+                "epochs": .integer(2), "batchSize": .integer(10), "learningRate": .number(1),
+            ])
+        )
+        for (rate, expected) in [(StageLearningRate.live, 1.0), (.spent, 0)] {
+            let schedule = Schedule(
+                hyperparameters,
+                examples: 95,
+                laterStages: LaterStages(count: 3, epochs: 4, learningRate: rate)
+            )
+            #expect(schedule.firstSteps == 20 && schedule.steps == 140)
+            #expect([20, 59, 60, 139].map(schedule.learningRate) == [expected, expected, expected, expected])
+            #expect([0, 19, 20, 59, 60, 139].map(schedule.stage) == [0, 0, 1, 1, 2, 3])
+            #expect((1...140).filter(schedule.endsStage) == [20, 60, 100, 140])
+        }
     }
 
     @Test func `every epoch has every example once, in an order of its own`() {
