@@ -204,27 +204,31 @@ private final class ALoRAAdaptation: Adaptation {
         try self.plan.check(steps: steps, perEpoch: perEpoch)
     }
 
-    func reallocate(before step: UpcomingStep, score: (_ examples: Int) -> Double?) -> Reallocation {
+    func reallocate(before step: UpcomingStep, scorer: any NetworkScorer) -> Reallocation {
         guard let round = self.plan.steps(perEpoch: step.stepsPerEpoch).firstIndex(of: step.index) else { return .none }
-        guard let importance = self.importance(score) else { return .stopped }
+        guard let importance = self.importance(scorer) else { return .stopped }
         return .changed(self.reallocate(importance, round: round))
     }
 
-    /// Of every rank of every layer; nil where the run is to stop.
-    private func importance(_ score: (_ examples: Int) -> Double?) -> [[Double]]? {
+    /// Of every rank of every layer; nil where the run is to stop. Below a rank's block, the network without the rank is the
+    /// whole one, and the one with it alone is the backbone.
+    private func importance(_ scorer: any NetworkScorer) -> [[Double]]? {
         let gates = self.gates.mutableView
         defer { gates.fill(1) }
-        guard let whole = score(self.plan.importanceExamples) else { return nil }
+        func score(_ prefix: NetworkPrefix?) -> Double? {
+            scorer.score(examples: self.plan.importanceExamples, prefix: prefix)
+        }
+        guard let whole = score(nil) else { return nil }
         var importance: [[Double]] = []
-        for layer in self.places.indices {
+        for (layer, place) in self.places.enumerated() {
             importance.append([])
             for rank in 0..<self.rank(of: layer) {
                 gates.fill(1)
                 gates[layer, rank] = 0
-                guard let without = score(self.plan.importanceExamples) else { return nil }
+                guard let without = score(NetworkPrefix(block: place.block, isBare: false)) else { return nil }
                 gates.fill(0)
                 gates[layer, rank] = 1
-                guard let alone = score(self.plan.importanceExamples) else { return nil }
+                guard let alone = score(NetworkPrefix(block: place.block, isBare: true)) else { return nil }
                 importance[layer].append(whole - without + alone)
             }
         }

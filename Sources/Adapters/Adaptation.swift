@@ -26,10 +26,7 @@ public protocol Adaptation: AnyObject {
     func update(_ step: FinishedStep, team: Team)
 
     /// Re-allocates what is due before a step.
-    ///
-    /// - Parameter score: minus the loss on the first so many validation examples with the network as it now is; nil where
-    ///   the run is to stop.
-    func reallocate(before step: UpcomingStep, score: (_ examples: Int) -> Double?) -> Reallocation
+    func reallocate(before step: UpcomingStep, scorer: any NetworkScorer) -> Reallocation
 
     /// What a checkpoint must hold beside parameters and moments.
     var state: [(name: String, values: MutableMatrixView)] { get }
@@ -60,7 +57,7 @@ extension Adaptation {
     public func check(steps: Int, perEpoch: Int) throws(InvalidRun) {}
     public func addPenalty(team: Team) -> Double { 0 }
     public func update(_ step: FinishedStep, team: Team) {}
-    public func reallocate(before step: UpcomingStep, score: (_ examples: Int) -> Double?) -> Reallocation { .none }
+    public func reallocate(before step: UpcomingStep, scorer: any NetworkScorer) -> Reallocation { .none }
     public var state: [(name: String, values: MutableMatrixView)] { [] }
     public var keptRanks: [(place: LayerPlace, path: String, kept: [Int])] { [] }
     public var initialRank: Int { 0 }
@@ -117,7 +114,24 @@ public struct UpcomingStep: Hashable, Sendable {
     }
 }
 
-/// What ``Adaptation/reallocate(before:score:)`` did.
+/// Tells how good a network is while its method changes it.
+public protocol NetworkScorer {
+    /// Minus the mean loss on the first so many validation examples, with the network as it now is.
+    ///
+    /// - Parameter prefix: says that the network below its block is as it was at earlier scores with the same prefix: what
+    ///   was computed there is used again.
+    /// - Returns: nil where the run is to stop.
+    func score(examples: Int, prefix: NetworkPrefix?) -> Double?
+}
+
+/// One state of the part of a network below a block.
+public struct NetworkPrefix: Hashable, Sendable {
+    public let block: Int
+    /// Without what the method adds.
+    public let isBare: Bool
+}
+
+/// What ``Adaptation/reallocate(before:scorer:)`` did.
 public enum Reallocation: Sendable {
     case none
     /// The additions are others now; the moments of these parts of the trainable parameters begin anew, or have moved.

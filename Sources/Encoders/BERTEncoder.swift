@@ -37,7 +37,7 @@ public struct BERTEncoder {
 
     /// What the backward pass needs.
     public struct Saved {
-        let embeddings: TokenEmbeddings.Saved
+        let embeddings: TokenEmbeddings.Saved?
         let relative: RelativeTable.Part?
         let convolution: ConvolutionLayer.Saved?
         let blocks: [Block.Saved]
@@ -53,17 +53,24 @@ public struct BERTEncoder {
 
     /// The hidden states, and what the backward pass needs, in the pass's arena.
     ///
+    /// - Parameter states: where blocks below may be left out; in evaluation alone.
     /// - Precondition: no sequence is longer than the configuration's positions; every id is in the vocabulary.
-    public func forward(_ batch: PackedBatch, output: Output, pass: Pass) -> (hidden: MatrixView, saved: Saved) {
+    public func forward(_ batch: PackedBatch, output: Output, states: HiddenStates? = nil, pass: Pass)
+        -> (hidden: MatrixView, saved: Saved)
+    {
         let dropoutRows = pass.dropout == nil ? [] : batch.dropoutRows
         var hidden = pass.arena.matrix(rows: batch.tokens, columns: self.configuration.hidden)
-        let embeddings = self.embeddings.forward(batch, into: hidden, dropoutRows: dropoutRows, pass: pass)
+        let first = states?.restore(into: hidden)
+        let embeddings =
+            first == nil ? self.embeddings.forward(batch, into: hidden, dropoutRows: dropoutRows, pass: pass) : nil
         let relative = self.relative?.forward(batch, pass: pass)
         var convolutionSaved: ConvolutionLayer.Saved?
         let isTraining = pass.dropout != nil
+        precondition(states == nil || !isTraining, "in training every block is computed")
         var (saved, spare) = ([Block.Saved](), hidden)
         if !isTraining { spare = pass.arena.matrix(rows: hidden.rows, columns: hidden.columns) }
-        for (index, block) in self.blocks.enumerated() {
+        for (index, block) in self.blocks.enumerated().dropFirst(first ?? 0) {
+            if first == nil, index == states?.block { states?.keep(hidden.view) }
             let isFirstOnly = output == .firstTokens && index == self.blocks.count - 1
             let queries = isFirstOnly ? self.gather(batch, hidden.view, pass: pass) : hidden.view
             if isTraining { spare = pass.arena.matrix(rows: queries.rows, columns: hidden.columns) }
@@ -145,8 +152,8 @@ public struct BERTEncoder {
             buffers.swapAt(0, 1)
         }
         if let dRelative, let part = saved.relative { self.relative?.backward(dRelative.view, saved: part, pass: pass) }
-        if lowest < 0 {
-            self.embeddings.backward(dy, saved: saved.embeddings, batch: batch, into: buffers[0], pass: pass)
+        if lowest < 0, let embeddings = saved.embeddings {
+            self.embeddings.backward(dy, saved: embeddings, batch: batch, into: buffers[0], pass: pass)
         }
     }
 

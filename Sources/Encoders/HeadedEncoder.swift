@@ -32,10 +32,14 @@ public struct HeadedEncoder {
         let output: Linear.Saved
     }
 
-    public func forward(_ batch: PackedBatch, pass: Pass) -> (logits: MatrixView, saved: Saved) {
+    /// - Parameter states: see ``BERTEncoder/forward(_:output:states:pass:)``.
+    public func forward(_ batch: PackedBatch, states: HiddenStates? = nil, pass: Pass)
+        -> (logits: MatrixView, saved: Saved)
+    {
         let (hidden, encoder) = self.encoder.forward(
             batch,
             output: self.head.readsEveryToken ? .everyToken : .firstTokens,
+            states: states,
             pass: pass
         )
         let pooled = self.pooler?.forward(hidden, places: batch.places, pass: pass)

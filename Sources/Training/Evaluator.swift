@@ -51,20 +51,26 @@ struct Evaluator {
     }
 
     /// The mean loss, and what the model says of each example.
-    func predict(_ examples: [EncodedExample], isStopping: () -> Bool) -> (loss: Double, [Label])? {
+    ///
+    /// - Parameter states: of each pass, where some of its blocks may be left out.
+    func predict(
+        _ examples: [EncodedExample],
+        states: (_ pass: Int) -> HiddenStates? = { _ in nil },
+        isStopping: () -> Bool
+    ) -> (loss: Double, [Label])? {
         let sequences = examples.flatMap(\.sequences)
         var (loss, predictions) = (0.0, [Label]())
         predictions.reserveCapacity(examples.count)
         // Outputs of examples of which not all sequences have been read yet.
         var outputs: [Float] = []
-        for cut in passCuts(sequences.map(\.ids.count)) {
+        for (index, cut) in passCuts(sequences.map(\.ids.count)).enumerated() {
             if isStopping() { return nil }
             self.pass.arena.reset()
             var batch = PackedBatch()
             for (place, sequence) in zip(cut, sequences[cut]) {
                 batch.append(tokenIDs: sequence.ids, typeIDs: sequence.typeIDs, place: place)
             }
-            let (logits, _) = self.network.forward(batch, pass: self.pass)
+            let (logits, _) = self.network.forward(batch, states: states(index), pass: self.pass)
             for row in 0..<logits.rows { outputs += logits[row] }
             var (complete, rows) = ([EncodedExample](), 0)
             for example in examples[predictions.count...] {

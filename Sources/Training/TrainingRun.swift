@@ -214,7 +214,7 @@ public final class TrainingRun {
     /// - Returns: `false` when it was stopped.
     private func reallocate() -> Bool {
         let step = UpcomingStep(index: self.state.step, stepsPerEpoch: self.batches.stepsPerEpoch)
-        switch self.model.adaptation.reallocate(before: step, score: self.validationScore) {
+        switch self.model.adaptation.reallocate(before: step, scorer: self.validationScorer) {
         case .none: return true
         case .stopped: return false
         case .changed(let changes):

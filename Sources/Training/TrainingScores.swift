@@ -61,11 +61,9 @@ extension TrainingRun {
         return qualities.count - 1 - first >= patience
     }
 
-    /// Minus the mean loss on the first so many validation examples; nil when it was stopped.
-    func validationScore(_ count: Int) -> Double? {
-        Evaluator(task: self.task, network: self.model.network, pass: self.pass)
-            .predict(Array(self.examples.validation.prefix(count)), isStopping: self.isStopping)
-            .map { -$0.loss }
+    var validationScorer: ValidationScorer {
+        let evaluator = Evaluator(task: self.task, network: self.model.network, pass: self.pass)
+        return ValidationScorer(evaluator, examples: self.examples.validation, isStopping: self.isStopping)
     }
 
     /// Puts the parameters to be scored in place, scores them on the training sample and on the test split where there

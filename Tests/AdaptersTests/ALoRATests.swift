@@ -6,6 +6,12 @@ import Testing
 
 @testable import Adapters
 
+/// Says what it is told to.
+private struct Scorer: NetworkScorer {
+    let answer: (_ examples: Int) -> Double?
+    func score(examples: Int, prefix: NetworkPrefix?) -> Double? { self.answer(examples) }
+}
+
 @Suite struct ALoRATests {
     @Test func `rounds come after the first epochs and then at their distance`() {
         let plan = ALoRAPlan(
@@ -58,11 +64,12 @@ import Testing
         let importance: [[Double]] = [[0, 5], [0.5, 5], [5, 5], [9, 9]]
         for rank in importance.joined() { scores += [-1, rank] }
         var calls = 0
-        let result = adaptation.reallocate(before: UpcomingStep(index: 10, stepsPerEpoch: 10)) { examples in
+        let scorer = Scorer { examples in
             #expect(examples == 32)
             calls += 1
             return scores[calls - 1]
         }
+        let result = adaptation.reallocate(before: UpcomingStep(index: 10, stepsPerEpoch: 10), scorer: scorer)
         #expect(calls == 17)
         guard case .changed(let changes) = result else { throw InvalidRun("nothing was moved: \(result)") }
         #expect(adaptation.keptRanks.map(\.kept.count) == [1, 1, 3, 3])
@@ -80,7 +87,8 @@ import Testing
     @Test func `a stop while ranks are ablated changes nothing`() throws {
         let network = try SmallNetwork(method: "alora", dropout: 0)
         let values = network.store.values.view.values
-        let result = network.adaptation.reallocate(before: UpcomingStep(index: 5, stepsPerEpoch: 5)) { _ in nil }
+        let step = UpcomingStep(index: 5, stepsPerEpoch: 5)
+        let result = network.adaptation.reallocate(before: step, scorer: Scorer { _ in nil })
         guard case .stopped = result else { throw InvalidRun("\(result)") }
         #expect(network.store.values.view.values == values)
         let loss = network.loss()
@@ -94,10 +102,11 @@ import Testing
             dropout: 0
         )
         var calls = 0
-        _ = network.adaptation.reallocate(before: UpcomingStep(index: 5, stepsPerEpoch: 5)) { _ in
+        let scorer = Scorer { _ in
             calls += 1
             return [0, 0, 0, 0, 9, 0, 1, 0, 9][calls - 1]
         }
+        _ = network.adaptation.reallocate(before: UpcomingStep(index: 5, stepsPerEpoch: 5), scorer: scorer)
         #expect(network.adaptation.keptRanks.map(\.kept.count) == [1, 1])
     }
 }

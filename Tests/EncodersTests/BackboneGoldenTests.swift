@@ -49,6 +49,22 @@ func norm(_ x: some Sequence<Float>) -> Double { x.reduce(0) { $0 + Double($1) *
         #expect(largestDifference(flat(logits), try golden.values.floats("logits")) < 1e-5)
     }
 
+    /// Goal: a pass that begins at a block is the whole one. Method: bit for bit, from every block, twice.
+    @Test(arguments: GoldenBackbone.names)
+    func `a pass that takes up hidden states gives the whole one's bits`(name: String) throws {
+        let golden = try GoldenBackbone(name)
+        let pass = Pass(team: Team(threads: 2), arena: Arena())
+        let whole = golden.classifier.forward(golden.batch, pass: pass).logits.values
+        for block in 0..<golden.classifier.encoder.configuration.layers {
+            let states = HiddenStates(before: block)
+            for _ in 0..<3 {
+                pass.arena.reset()
+                let again = golden.classifier.forward(golden.batch, states: states, pass: pass).logits.values
+                #expect(again == whole)
+            }
+        }
+    }
+
     /// Goal: every gradient of the whole network is PyTorch's.
     /// Method: measured against its own norm, or a thousandth of the norm of all where it is smaller: the gradients of
     /// key biases are zero in theory and rounding errors in practice.
