@@ -119,11 +119,11 @@ struct ALoRAPlan: Hashable, Sendable {
     }
 }
 
-private final class ALoRAAdaptation: Adaptation {
+private final class ALoRAAdaptation: LowRankAdaptation {
     private let configuration: EncoderConfiguration
     private let places: [LayerPlace]
-    private let store: ParameterStore
-    private let settings: LowRankSettings
+    let store: ParameterStore
+    let settings: LowRankSettings
     private let plan: ALoRAPlan
     private let scaling: RankScaling
     /// `[places, maximumRank]`: 1, but for ranks that are left out while importance is measured.
@@ -170,8 +170,9 @@ private final class ALoRAAdaptation: Adaptation {
         return (0..<a.rows).last { row in a[row].contains { $0 != 0 } }.map { $0 + 1 } ?? 0
     }
 
-    private func update(_ layer: Int) -> LowRankUpdate {
-        let (whole, rank) = (self.settings.update(self.places[layer], store: self.store), self.rank(of: layer))
+    func update(_ place: LayerPlace) -> LowRankUpdate? {
+        guard let layer = self.places.firstIndex(of: place), self.rank(of: layer) > 0 else { return nil }
+        let (whole, rank) = (self.settings.update(place, store: self.store), self.rank(of: layer))
         func first(_ parameter: Parameter, _ rows: Range<Int>, _ columns: Range<Int>) -> Parameter {
             Parameter(
                 name: parameter.name,
@@ -183,19 +184,8 @@ private final class ALoRAAdaptation: Adaptation {
             a: first(whole.a, 0..<rank, 0..<whole.a.value.columns),
             b: first(whole.b, 0..<whole.b.value.rows, 0..<rank),
             gate: Parameter(name: "gates", value: self.gates.view.rows(layer..<layer + 1).columns(0..<rank)),
-            scale: self.scaling == .initial ? whole.scale : Float(self.settings.alpha) / Float(max(1, rank))
+            scale: self.scaling == .initial ? whole.scale : Float(self.settings.alpha) / Float(rank)
         )
-    }
-
-    func addition(block: Int, layer: LinearLayer) -> LayerAddition? {
-        guard let index = self.places.firstIndex(of: LayerPlace(block: block, layer: layer)), self.rank(of: index) > 0
-        else { return nil }
-        return self.settings.addition(self.update(index))
-    }
-
-    func mergedWeight(block: Int, layer: LinearLayer) -> [Float]? {
-        guard let index = self.places.firstIndex(of: LayerPlace(block: block, layer: layer)) else { return nil }
-        return self.update(index).merged(into: self.store[self.places[index].path + ".weight"].value)
     }
 
     // MARK: Re-allocation
@@ -311,8 +301,6 @@ private final class ALoRAAdaptation: Adaptation {
     }
 
     // MARK: What it comes to
-
-    var initialRank: Int { self.settings.rank }
 
     var keptRanks: [(place: LayerPlace, path: String, kept: [Int])] {
         self.places.indices.map { (self.places[$0], self.places[$0].path, Array(0..<self.rank(of: $0))) }

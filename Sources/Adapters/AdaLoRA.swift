@@ -149,11 +149,11 @@ struct AdaLoRAPlan: Hashable, Sendable {
     }
 }
 
-private final class AdaLoRAAdaptation: Adaptation {
+private final class AdaLoRAAdaptation: LowRankAdaptation {
     private let configuration: EncoderConfiguration
     private let places: [LayerPlace]
-    private let store: ParameterStore
-    private let settings: LowRankSettings
+    let store: ParameterStore
+    let settings: LowRankSettings
     private let plan: AdaLoRAPlan
     private let penalty: OrthogonalPenalty
     /// Of each layer's A, B and E where they stand among the trainable parameters.
@@ -191,11 +191,7 @@ private final class AdaLoRAAdaptation: Adaptation {
         self.uncertainty = Matrix(rows: 1, columns: range.count)
     }
 
-    func addition(block: Int, layer: LinearLayer) -> LayerAddition? {
-        self.update(LayerPlace(block: block, layer: layer)).map(self.settings.addition)
-    }
-
-    private func update(_ place: LayerPlace) -> LowRankUpdate? {
+    func update(_ place: LayerPlace) -> LowRankUpdate? {
         guard self.places.contains(place) else { return nil }
         let rank = self.settings.rank
         let e = self.store[place.path + ".lora_E"]
@@ -211,11 +207,6 @@ private final class AdaLoRAAdaptation: Adaptation {
             gate: gate,
             scale: Float(self.settings.alpha / (Double(rank) + 1e-5))
         )
-    }
-
-    func mergedWeight(block: Int, layer: LinearLayer) -> [Float]? {
-        let place = LayerPlace(block: block, layer: layer)
-        return self.update(place)?.merged(into: self.store[place.path + ".weight"].value)
     }
 
     var readsGradients: Bool { true }
@@ -298,8 +289,6 @@ private final class AdaLoRAAdaptation: Adaptation {
     var state: [(name: String, values: MutableMatrixView)] {
         [("sensitivity", self.sensitivity.mutableView), ("uncertainty", self.uncertainty.mutableView)]
     }
-
-    var initialRank: Int { self.settings.rank }
 
     var keptRanks: [(place: LayerPlace, path: String, kept: [Int])] {
         let values = self.store.values.view[0]

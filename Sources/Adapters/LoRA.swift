@@ -11,12 +11,12 @@ internal import Tensors
 /// ±1 / sqrt(in), PyTorch's Kaiming-uniform with a = sqrt(5).
 public struct LoRA: FineTuningMethod {
     private let settings: LowRankSettings
-    private let orthogonalWeight: Double
+    private let penalty: OrthogonalPenalty
 
     public init(_ settings: Settings) {
         let settings = ResolvedSettings(settings)
         self.settings = LowRankSettings(settings, rank: settings.integer("rank"))
-        self.orthogonalWeight = settings.optionalNumber("orthogonalWeight") ?? 0
+        self.penalty = .cosines(weight: settings.optionalNumber("orthogonalWeight") ?? 0)
     }
 
     public func trains(_ parameter: String) -> Bool { false }
@@ -32,13 +32,7 @@ public struct LoRA: FineTuningMethod {
     }
 
     public func adaptation(_ configuration: EncoderConfiguration, store: ParameterStore) -> any Adaptation {
-        let places = LayerPlace.all(configuration, targets: self.settings.targets)
-        return LoRAAdaptation(
-            store: store,
-            settings: self.settings,
-            updates: places.map { ($0, self.settings.update($0, store: store)) },
-            orthogonalWeight: self.orthogonalWeight
-        )
+        LoRAAdaptation(configuration, store: store, settings: self.settings, penalty: self.penalty)
     }
 
     public func peftAdapter(_ configuration: EncoderConfiguration, store: ParameterStore, steps: Int) -> PEFTAdapter? {
@@ -51,44 +45,35 @@ public struct LoRA: FineTuningMethod {
     }
 }
 
-private final class LoRAAdaptation: Adaptation {
-    private let store: ParameterStore
-    private let settings: LowRankSettings
-    private let updates: [(place: LayerPlace, update: LowRankUpdate)]
-    private let byPlace: [LayerPlace: LowRankUpdate]
-    private let orthogonalWeight: Double
+private final class LoRAAdaptation: LowRankAdaptation {
+    let store: ParameterStore
+    let settings: LowRankSettings
+    private let places: [LayerPlace]
+    private let penalty: OrthogonalPenalty
 
     init(
+        _ configuration: EncoderConfiguration,
         store: ParameterStore,
         settings: LowRankSettings,
-        updates: [(LayerPlace, LowRankUpdate)],
-        orthogonalWeight: Double
+        penalty: OrthogonalPenalty
     ) {
         self.store = store
         self.settings = settings
-        self.updates = updates
-        self.byPlace = Dictionary(uniqueKeysWithValues: updates)
-        self.orthogonalWeight = orthogonalWeight
+        self.places = LayerPlace.all(configuration, targets: settings.targets)
+        self.penalty = penalty
     }
 
-    func addition(block: Int, layer: LinearLayer) -> LayerAddition? {
-        self.byPlace[LayerPlace(block: block, layer: layer)].map(self.settings.addition)
-    }
-
-    func mergedWeight(block: Int, layer: LinearLayer) -> [Float]? {
-        let place = LayerPlace(block: block, layer: layer)
-        return self.byPlace[place]?.merged(into: self.store[place.path + ".weight"].value)
+    func update(_ place: LayerPlace) -> LowRankUpdate? {
+        self.places.contains(place) ? self.settings.update(place, store: self.store) : nil
     }
 
     func addPenalty(team: Team) -> Double {
-        let factors = self.updates.flatMap { [Factor.rows($0.update.a), .columns($0.update.b)] }
-        return OrthogonalPenalty.cosines(weight: self.orthogonalWeight).accumulate(factors, team: team)
+        let updates = self.places.compactMap(self.update)
+        return self.penalty.accumulate(updates.flatMap { [.rows($0.a), .columns($0.b)] }, team: team)
     }
 
-    var initialRank: Int { self.settings.rank }
-
     var keptRanks: [(place: LayerPlace, path: String, kept: [Int])] {
-        self.updates.map { ($0.place, $0.place.path, Array(0..<self.settings.rank)) }
+        self.places.map { ($0, $0.path, Array(0..<self.settings.rank)) }
     }
 
     var counts: ParameterCounts {

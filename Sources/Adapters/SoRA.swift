@@ -125,11 +125,11 @@ extension ProximalRule {
     }
 }
 
-private final class SoRAAdaptation: Adaptation {
+private final class SoRAAdaptation: LowRankAdaptation {
     private let configuration: EncoderConfiguration
     private let places: [LayerPlace]
-    private let store: ParameterStore
-    private let settings: LowRankSettings
+    let store: ParameterStore
+    let settings: LowRankSettings
     private let l1Weight: Double
     private let proximal: ProximalRule
     private let sparsities: [Double]
@@ -154,18 +154,9 @@ private final class SoRAAdaptation: Adaptation {
         self.gates = places.map { store.range(of: $0.path + ".lora_gate") }
     }
 
-    private func update(_ place: LayerPlace) -> LowRankUpdate? {
+    func update(_ place: LayerPlace) -> LowRankUpdate? {
         guard self.places.contains(place) else { return nil }
         return self.settings.update(place, store: self.store, gate: self.store[place.path + ".lora_gate"])
-    }
-
-    func addition(block: Int, layer: LinearLayer) -> LayerAddition? {
-        self.update(LayerPlace(block: block, layer: layer)).map(self.settings.addition)
-    }
-
-    func mergedWeight(block: Int, layer: LinearLayer) -> [Float]? {
-        let place = LayerPlace(block: block, layer: layer)
-        return self.update(place)?.merged(into: self.store[place.path + ".weight"].value)
     }
 
     /// `l1Weight · mean |g|` over all gates, with slope 0 at 0.
@@ -192,8 +183,6 @@ private final class SoRAAdaptation: Adaptation {
     }
 
     func sparsity(stage: Int) -> Double? { self.sparsities[stage] }
-
-    var initialRank: Int { self.settings.rank }
 
     var keptRanks: [(place: LayerPlace, path: String, kept: [Int])] {
         let values = self.store.values.view[0]

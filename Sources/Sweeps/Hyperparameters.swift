@@ -127,7 +127,7 @@ public struct Hyperparameters: Hashable, Sendable {
             isKeptAtDefault: false,
             help: "whether the head is trained, or stays as it begins"
         ),
-        Setting("optimizer", .choice(Optimizer.allCases.map(\.rawValue)), .text("adamW"), help: "which form of AdamW"),
+        Setting("optimizer", default: Optimizer.adamW, help: "which form of AdamW"),
         Setting("adamEpsilon", .number(0...1), .number(1e-8), help: "AdamW's epsilon"),
         Setting("beta1", .number(0...0.999999), .number(0.9), help: "AdamW's decay of the first moment"),
         Setting("beta2", .number(0...0.999999), .number(0.999), help: "AdamW's decay of the second moment"),
@@ -156,8 +156,7 @@ public struct Hyperparameters: Hashable, Sendable {
         ),
         Setting(
             "selection",
-            .choice(Selection.allCases.map(\.rawValue)),
-            .text(Selection.metric.rawValue),
+            default: Selection.metric,
             isKeptAtDefault: false,
             help: "by what an evaluation is better than another: the task's metric, or the loss"
         ),
@@ -168,16 +167,14 @@ public struct Hyperparameters: Hashable, Sendable {
         ),
         Setting(
             "decayEnd",
-            .choice(DecayEnd.allCases.map(\.rawValue)),
-            .text(DecayEnd.lastStep.rawValue),
+            default: DecayEnd.lastStep,
             isKeptAtDefault: false,
             help:
                 "where the rate is 0; truncated: after epochs · examples / batchSize steps, rounded down (SoRA's release)"
         ),
         Setting(
             "countingRule",
-            .choice(CountingRule.allCases.map(\.rawValue)),
-            .text(CountingRule.published.rawValue),
+            default: CountingRule.published,
             decidesResult: false,
             isKeptAtDefault: false,
             help: "of the table's parameters: as the method's published numbers count, or what is there"
@@ -185,8 +182,7 @@ public struct Hyperparameters: Hashable, Sendable {
         Setting("shuffle", .flag, .flag(true), help: "whether each epoch has an order of its own"),
         Setting(
             "protocol",
-            .choice(SplitProtocol.allCases.map(\.rawValue)),
-            .text("fullDev"),
+            default: SplitProtocol.fullDev,
             help: "how the task's files are split"
         ),
     ]

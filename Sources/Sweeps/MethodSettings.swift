@@ -64,8 +64,7 @@ extension MethodDescription {
             Setting("orthogonalWeight", .number(0...1e6), .number(0.1), help: "γ of the orthogonal regulariser"),
             Setting(
                 "orthogonalForm",
-                .choice(OrthogonalForm.allCases.map(\.rawValue)),
-                .text(OrthogonalForm.normMean.rawValue),
+                default: OrthogonalForm.normMean,
                 help: "of the regulariser: the code's mean of norms, or the paper's sum of squared norms"
             ),
             Setting("beta1Importance", .number(0...0.999999), .number(0.85), help: "decay of the mean sensitivity"),
@@ -92,8 +91,7 @@ extension MethodDescription {
             ),
             Setting(
                 "proximal",
-                .choice(ProximalRule.allCases.map(\.rawValue)),
-                .text(ProximalRule.repo.rawValue),
+                default: ProximalRule.repo,
                 help:
                     "paper: soft threshold at rate · λ; repo: ξ, and all below 2 ξ are 0; repoMultiplyLR: that at rate · ξ"
             ),
@@ -107,8 +105,7 @@ extension MethodDescription {
             Setting("gateEpsilon", .number(1e-30...1), .number(1e-6), help: "epsilon of the gates' own Adam"),
             Setting(
                 "schedule",
-                .choice(SparsitySchedule.allCases.map(\.rawValue)),
-                .text(SparsitySchedule.none.rawValue),
+                default: SparsitySchedule.none,
                 help: "of further stages after the first, each with a larger sparsity"
             ),
             Setting("maximumSparsity", .number(0...100), help: "of the last stage"),
@@ -116,8 +113,7 @@ extension MethodDescription {
             Setting("stageEpochs", .integer(1...100_000), .integer(15), help: "of each stage after the first"),
             Setting(
                 "stageLearningRate",
-                .choice(StageLearningRate.allCases.map(\.rawValue)),
-                .text(StageLearningRate.live.rawValue),
+                default: StageLearningRate.live,
                 help: "after the first stage: the peak again, or 0 as the release's spent schedule leaves it"
             ),
         ]
@@ -168,20 +164,17 @@ extension MethodDescription {
             ),
             Setting(
                 "scope",
-                .choice(AllocationScope.allCases.map(\.rawValue)),
-                .text(AllocationScope.network.rawValue),
+                default: AllocationScope.network,
                 help: "among which ranks prunedRanks are chosen: the whole network's, or each block's own"
             ),
             Setting(
                 "scaling",
-                .choice(RankScaling.allCases.map(\.rawValue)),
-                .text(RankScaling.initial.rawValue),
+                default: RankScaling.initial,
                 help: "by which rank alpha is divided: the layer's first, or its current one"
             ),
             Setting(
                 "momentReset",
-                .choice(MomentReset.allCases.map(\.rawValue)),
-                .text(MomentReset.ranks.rawValue),
+                default: MomentReset.ranks,
                 help: "whose moments a re-allocation sets to 0: the new and pruned ranks', or all"
             ),
             Setting(
@@ -210,14 +203,12 @@ extension MethodDescription {
                 Setting("bottleneck", .integer(1...65_536), .integer(size), help: "the adapters' inner width"),
                 Setting(
                     "activation",
-                    .choice(AdapterActivation.allCases.map(\.rawValue)),
-                    .text(activation.rawValue),
+                    default: activation,
                     help: "between the two projections; geluNew is gelu's tanh form"
                 ),
                 Setting(
                     "placement",
-                    .choice(AdapterPlacement.allCases.map(\.rawValue)),
-                    .text(placement.rawValue),
+                    default: placement,
                     help: "linear: on a layer's output; sublayer: after its dropout; normed: on the normed sum"
                 ),
                 targets(layers),
@@ -251,8 +242,7 @@ extension MethodDescription {
 
     private static let initialization = Setting(
         "initialization",
-        .choice(LoRAInitialization.allCases.map(\.rawValue)),
-        .text(LoRAInitialization.kaimingUniform.rawValue),
+        default: LoRAInitialization.kaimingUniform,
         isKeptAtDefault: false,
         help: "of A: the release's, that of its DeBERTa (deviation 0.02), or PEFT's gaussian (1 / rank)"
     )

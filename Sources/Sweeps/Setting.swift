@@ -36,6 +36,24 @@ public struct Setting: Sendable {
         self.help = help
     }
 
+    /// One of a type's cases.
+    init<Choice: CaseIterable & RawRepresentable<String>>(
+        _ name: String,
+        default choice: Choice,
+        decidesResult: Bool = true,
+        isKeptAtDefault: Bool = true,
+        help: String
+    ) {
+        self.init(
+            name,
+            .choice(Choice.allCases.map(\.rawValue)),
+            .text(choice.rawValue),
+            decidesResult: decidesResult,
+            isKeptAtDefault: isKeptAtDefault,
+            help: help
+        )
+    }
+
     /// The value as this setting's own kind: `1` becomes `1.0` where a number is asked for.
     ///
     /// - Throws: ``InvalidSetting`` for a value that the setting cannot have.
