@@ -204,6 +204,17 @@ struct SmallNetwork {
         let some = try store("bitfit", ["intermediateBias": .flag(false)])
         #expect(!some["encoder.layer.0.intermediate.dense.bias"].isTrainable)
         #expect(some["encoder.layer.0.output.dense.bias"].isTrainable)
+        let adapters = fineTuningMethod(
+            "houlsby",
+            settings: try MethodDescription.named("houlsby").resolve(["initialDeviation": .number(0.001)])
+        )
+        let sources = adapters.declarations(
+            EncoderConfiguration(vocabulary: 9, hidden: 16, layers: 1, heads: 2, intermediate: 32, positions: 8)
+        ).map(\.source)
+        #expect(sources.prefix(4) == [.normal(0.001), .zeros, .normal(0.001), .zeros])
+        let norms = try store("pfeiffer", ["layerNormTrainable": .flag(true)])
+        #expect(norms["encoder.layer.1.attention.output.LayerNorm.weight"].isTrainable)
+        #expect(!norms["encoder.layer.1.attention.output.dense.bias"].isTrainable)
         let deviations = try ["kaimingUniform", "normal", "gaussian"].map { name in
             let declarations = LoRA(
                 try MethodDescription.named("lora").resolve(["initialization": .text(name), "rank": .integer(4)])

@@ -167,6 +167,38 @@ import Training
         #expect(losses.count == best + 1 + 3 && result.scoredStep == best + 1)
     }
 
+    /// Goal: no checkpoint is larger than the room that is kept for it, nor memory smaller than a method's state.
+    @Test(arguments: MethodDescription.all.map(\.name))
+    func `a method's checkpoints fit into their estimate`(method: String) throws {
+        let shard = try SmallShard()
+        let order = try shard.order(method: method, ["checkpoint": .text("best"), "epochs": .integer(3)])
+        let configuration = try EncoderConfiguration(folder: order.backboneFolder)
+        let task = try TaskDescription.named("offline")
+        let (_, events) = try shard.train(order, stopsAfter: [12], name: "run")
+        let checkpoints = try events.compactMap { event -> Int? in
+            guard case .checkpointed(let checkpoint) = event, checkpoint.kind == .last else { return nil }
+            let file = Array(try Data(contentsOf: URL(filePath: shard.folder + "/run/" + checkpoint.file)))
+            return try CheckpointContainer.unpack(file, limitBytes: 1 << 26).count
+        }
+        func bytes(_ settings: Settings) -> Int {
+            estimatedCheckpointBytes(configuration, method: method, settings: settings, labels: task.labels)
+        }
+        let estimate = bytes(order.shard.settings)
+        let largest = try #require(checkpoints.max())
+        #expect(largest <= estimate && estimate < largest + (256 << 10))
+    }
+
+    @Test func `the head's own dropout is told apart from the encoder's`() throws {
+        let shard = try SmallShard()
+        func losses(_ settings: Settings) throws -> [Double] {
+            let order = try shard.order(method: "lora", settings.merging(["maximumSteps": .integer(3)]) { $1 })
+            return try shard.train(order, name: "run").0.evaluations.map(\.loss)
+        }
+        let none = try losses(["dropout": .number(0)])
+        #expect(try losses(["dropout": .number(0), "classifierDropout": .number(0)]) == none)
+        #expect(try losses(["dropout": .number(0), "classifierDropout": .number(0.5)]) != none)
+    }
+
     @Test func `a checkpoint from before there were stages is taken up`() throws {
         let shard = try SmallShard()
         var order = try shard.order(method: "lora")
