@@ -94,7 +94,10 @@ extension PublishedTable {
         }
         let ofMethod = self.rows.filter { $0.method == cell.method }
         let ofSize = ofMethod.filter { row in cells.allSatisfy { $0.sizeDifferences(from: row).isEmpty } }
-        return named ?? (ofSize.count == 1 ? ofSize.first : nil) ?? (ofMethod.count == 1 ? ofMethod.first : nil)
+        let only = ofSize.count == 1 ? ofSize.first : nil
+        // A label that nobody gave says nothing of the size.
+        let nearest = cell.label == cell.method ? only ?? named : named ?? only
+        return nearest ?? (ofMethod.count == 1 ? ofMethod.first : nil)
     }
 }
 

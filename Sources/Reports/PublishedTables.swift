@@ -46,7 +46,7 @@ extension PublishedTable {
             Row(
                 "LoRA",
                 "lora",
-                ["rank": .integer(8)],
+                ["rank": .integer(8), "targets": .list(MethodDescription.linearLayers)],
                 parameters: "1.33M",
                 [[69.73], [95.57], [89.71], [91.95, 89.26], [91.86], [90.47, 90.46], [93.76], [85.32]],
                 average: 88.38,
@@ -55,7 +55,7 @@ extension PublishedTable {
             Row(
                 "AdaLoRA",
                 "adalora",
-                ["targetRank": .integer(8)],
+                ["initialRank": .integer(12), "targetRank": .integer(8)],
                 parameters: "1.27M",
                 [[70.86], [95.95], [90.22], [92.13, 88.41], [91.39], [90.27, 90.30], [94.28], [87.36]],
                 average: 88.83,
@@ -70,7 +70,7 @@ extension PublishedTable {
             Row(
                 "SoRA",
                 "sora",
-                ["rank": .integer(8)],
+                ["rank": .integer(8), "targets": .list(MethodDescription.linearLayers)],
                 parameters: "0.91M",
                 [[71.48], [95.64], [91.98], [92.39, 89.87], [92.22], [90.35, 90.38], [94.28], [87.77]],
                 average: 89.36,
@@ -79,11 +79,16 @@ extension PublishedTable {
             Row(
                 "SoRA r=4",
                 "sora",
-                ["rank": .integer(4)],
+                ["rank": .integer(4), "targets": .list(MethodDescription.linearLayers)],
                 parameters: "0.47M",
                 [[71.05], [95.57], [90.20], [92.06, 89.44], [91.76], [90.38, 90.43], [93.92], [86.04]],
                 average: 88.71,
-                notes: [Note(task: nil, text: "from the README of AFLoRA's release, not from SoRA's paper")]
+                notes: [
+                    Note(
+                        task: nil,
+                        text: "from the README of AFLoRA's release, not from SoRA's paper; its seeds are not told"
+                    )
+                ]
             ),
         ]
     )
@@ -128,7 +133,7 @@ extension PublishedTable {
         Row(
             "HAdapter 1.22M",
             "houlsby",
-            ["bottleneck": .integer(32)],
+            ["bottleneck": .integer(32), "placement": .text("sublayer")],
             parameters: "1.22M",
             [[90.13, 90.17], [95.53], [68.64], [91.91, 89.27], [94.11], [84.48], [89.95], [91.48]],
             average: 88.12
@@ -136,7 +141,7 @@ extension PublishedTable {
         Row(
             "PAdapter 1.18M",
             "pfeiffer",
-            ["bottleneck": .integer(64)],
+            ["bottleneck": .integer(64), "placement": .text("normed")],
             parameters: "1.18M",
             [[90.33, 90.39], [95.61], [68.77], [92.04, 89.40], [94.29], [85.20], [89.46], [91.54]],
             average: 88.24
@@ -144,7 +149,7 @@ extension PublishedTable {
         Row(
             "LoRA r=8",
             "lora",
-            ["rank": .integer(8)],
+            ["rank": .integer(8), "targets": .list(MethodDescription.linearLayers)],
             parameters: "1.33M",
             [[90.65, 90.69], [94.95], [69.82], [91.99, 89.38], [93.87], [85.20], [89.95], [91.60]],
             average: 88.34
@@ -152,7 +157,7 @@ extension PublishedTable {
         Row(
             "AdaLoRA 1.27M",
             "adalora",
-            ["targetRank": .integer(8)],
+            ["initialRank": .integer(12), "targetRank": .integer(8)],
             parameters: "1.27M",
             [[90.76, 90.79], [96.10], [71.45], [92.23, 89.74], [94.55], [88.09], [90.69], [91.84]],
             average: 89.31
@@ -160,7 +165,7 @@ extension PublishedTable {
         Row(
             "HAdapter 0.61M",
             "houlsby",
-            ["bottleneck": .integer(16)],
+            ["bottleneck": .integer(16), "placement": .text("sublayer")],
             parameters: "0.61M",
             [[90.12, 90.23], [95.30], [67.87], [91.65, 88.95], [93.76], [85.56], [89.22], [91.30]],
             average: 87.93
@@ -168,7 +173,7 @@ extension PublishedTable {
         Row(
             "PAdapter 0.60M",
             "pfeiffer",
-            ["bottleneck": .integer(32)],
+            ["bottleneck": .integer(32), "placement": .text("normed")],
             parameters: "0.60M",
             [[90.15, 90.28], [95.53], [69.48], [91.62, 88.86], [93.98], [84.12], [89.22], [91.52]],
             average: 88.04
@@ -176,7 +181,7 @@ extension PublishedTable {
         Row(
             "HAdapter 0.31M",
             "houlsby",
-            ["bottleneck": .integer(8)],
+            ["bottleneck": .integer(8), "placement": .text("sublayer")],
             parameters: "0.31M",
             [[90.10, 90.02], [95.41], [67.65], [91.54, 88.81], [93.52], [83.39], [89.25], [91.31]],
             average: 87.60
@@ -184,7 +189,7 @@ extension PublishedTable {
         Row(
             "PAdapter 0.30M",
             "pfeiffer",
-            ["bottleneck": .integer(16)],
+            ["bottleneck": .integer(16), "placement": .text("normed")],
             parameters: "0.30M",
             [[89.89, 90.06], [94.72], [69.06], [91.40, 88.62], [93.87], [84.48], [89.71], [91.38]],
             average: 87.90
@@ -192,7 +197,7 @@ extension PublishedTable {
         Row(
             "LoRA r=2",
             "lora",
-            ["rank": .integer(2)],
+            ["rank": .integer(2), "targets": .list(MethodDescription.linearLayers)],
             parameters: "0.33M",
             [[90.30, 90.38], [94.95], [68.71], [91.61, 88.91], [94.03], [85.56], [89.71], [91.68]],
             average: 88.15
@@ -200,7 +205,7 @@ extension PublishedTable {
         Row(
             "AdaLoRA 0.32M",
             "adalora",
-            ["targetRank": .integer(2)],
+            ["initialRank": .integer(4), "targetRank": .integer(2)],
             parameters: "0.32M",
             [[90.66, 90.70], [95.80], [70.04], [91.78, 89.16], [94.49], [87.36], [90.44], [91.63]],
             average: 88.86

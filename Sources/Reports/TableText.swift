@@ -131,7 +131,7 @@ package func oneLine(_ text: String, limit: Int) -> String {
 
 /// A text that Markdown shows as it is.
 private func escaped(_ text: String) -> String {
-    text.map { "\\|*<`[".contains($0) ? "\\\($0)" : String($0) }.joined()
+    text.map { "\\|*_~&<`[".contains($0) ? "\\\($0)" : String($0) }.joined()
 }
 
 private func dashes(_ count: Int) -> String { String(repeating: "-", count: count) }

@@ -1,7 +1,8 @@
 /// A resolved hyperparameter, what set it, and who says so.
 public struct PlannedValue: Hashable, Sendable {
     public var name: String
-    public var value: SettingValue
+    /// `nil`: none is set, and what that means the setting's help tells.
+    public var value: SettingValue?
     public var rule: SettingRule
     /// `nil`: nobody named one.
     public var source: SettingSource?
@@ -14,7 +15,7 @@ public struct CellPlan: Hashable, Sendable {
     public var cell: Cell
     public var preset: String?
     public var seeds: [Int]
-    /// In the order in which a method lists them; those without a value are absent.
+    /// In the order in which a method lists them.
     public var values: [PlannedValue]
 
     /// Whether a value that decides the result is one that nobody published.
@@ -35,7 +36,10 @@ extension SweepDefinition {
                 let matching = self.overrides(of: cell, seed: seed)
                 let mine =
                     try values[matching]
-                    ?? method.planned(self.given(to: cell, by: entry, method, overrides: matching))
+                    ?? method.planned(
+                        self.given(to: cell, by: entry, method, overrides: matching),
+                        preset: entry.preset
+                    )
                 values[matching] = mine
                 if let index = cellPlans.firstIndex(where: { $0.values == mine }) {
                     cellPlans[index].seeds.append(seed)
@@ -57,21 +61,21 @@ extension SweepDefinition {
 }
 
 extension MethodDescription {
-    /// Every setting that has a value, those at a default included that a shard does not keep.
-    fileprivate func planned(_ given: GivenSettings) throws -> [PlannedValue] {
+    /// Every setting, those at a default included that a shard does not keep.
+    fileprivate func planned(_ given: GivenSettings, preset: String?) throws -> [PlannedValue] {
         let resolved = try self.resolve(given.settings)
-        return self.allSettings.compactMap { setting in
+        return self.allSettings.map { setting in
             let isDropped = !setting.isKeptAtDefault && resolved[setting.name] == nil
-            guard let value = resolved[setting.name] ?? (isDropped ? setting.defaultValue : nil) else { return nil }
             var (rule, source) = (SettingRule.builtIn, SettingSource?.none)
             if let said = given.values[setting.name] {
-                (rule, source) = (said.rule, said.source)
+                // Beside a preset, what a grid says without a source is its writer's.
+                (rule, source) = (said.rule, said.source ?? (preset == nil ? nil : SettingSource(.ours)))
             } else if setting.name == "checkpoint" {
                 (rule, source) = (.follows("protocol"), given.values["protocol"]?.source)
             }
             return PlannedValue(
                 name: setting.name,
-                value: value,
+                value: resolved[setting.name] ?? (isDropped ? setting.defaultValue : nil),
                 rule: rule,
                 source: source,
                 decidesResult: setting.decidesResult

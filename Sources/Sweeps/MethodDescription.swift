@@ -6,15 +6,19 @@ public struct MethodDescription: Sendable {
 
     /// What is wrong with settings that are each in range, in one line.
     let conflict: @Sendable (ResolvedSettings) -> String?
+    /// Settings that decide nothing beside the others as they are: shards do not have them.
+    let idle: @Sendable (ResolvedSettings) -> [String]
 
     init(
         name: String,
         settings: [Setting],
-        conflict: @escaping @Sendable (ResolvedSettings) -> String? = { _ in nil }
+        conflict: @escaping @Sendable (ResolvedSettings) -> String? = { _ in nil },
+        idle: @escaping @Sendable (ResolvedSettings) -> [String] = { _ in [] }
     ) {
         self.name = name
         self.settings = settings
         self.conflict = conflict
+        self.idle = idle
     }
 
     /// The linear layers of a block, in the order of the forward pass.
@@ -71,6 +75,7 @@ public struct MethodDescription: Sendable {
                 resolved["checkpoint"] = SplitProtocol(rawValue: name).map { .text($0.defaultCheckpoint) }
             }
             if let conflict = self.conflict(ResolvedSettings(resolved)) { throw InvalidSettings(conflict) }
+            for name in self.idle(ResolvedSettings(resolved)) { resolved[name] = nil }
             return resolved
         } catch let error as InvalidSettings {
             throw error

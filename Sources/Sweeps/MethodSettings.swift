@@ -72,7 +72,14 @@ extension MethodDescription {
         ]
     ) { settings in
         let (initial, target) = (settings.integer("initialRank"), settings.integer("targetRank"))
-        return target <= initial ? nil : "targetRank is \(target); give at most initialRank, \(initial)"
+        if target > initial { return "targetRank is \(target); give at most initialRank, \(initial)" }
+        let (start, end) = (settings.optionalInteger("initialSteps") ?? 0, settings.optionalInteger("finalSteps") ?? 0)
+        guard let steps = settings.optionalInteger("maximumSteps"), start >= steps || end >= steps - start
+        else {
+            return nil
+        }
+        return
+            "initialSteps \(start) and finalSteps \(end) leave none of maximumSteps, \(steps), to prune in; lower them"
     }
 
     static let soRA = MethodDescription(
@@ -138,6 +145,8 @@ extension MethodDescription {
         let first = settings.number("sparsity")
         if last < first { return "maximumSparsity is \(last); give at least sparsity, \(first)" }
         return schedule == .expLinear && first == 0 ? "sparsity is 0; expLinear begins above 0" : nil
+    } idle: { settings in
+        settings.choice("schedule") as SparsitySchedule == .none ? ["stages", "stageEpochs", "stageLearningRate"] : []
     }
 
     static let aLoRA = MethodDescription(

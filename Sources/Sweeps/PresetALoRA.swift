@@ -2,8 +2,9 @@
 // released.
 
 extension Preset {
-    /// The scale, A's beginning and the dropout are nowhere said, nor are lengths for encoders (LLaMA-2 reads 2,048
-    /// tokens), nor the budget's and gates' own settings of AdaLoRA and SoRA.
+    /// The scale, A's initialisation and the dropout are nowhere said, nor are lengths for encoders (LLaMA-2 reads 2,048
+    /// tokens), nor the budget's and gates' own settings of AdaLoRA and SoRA, nor what section 4.3 leaves open: whether
+    /// n_A, a block's number of modules, is taken from each block or from the network, and a new rank's scale and moments.
     static let aLoRAPaper = Preset(
         name: "alora-paper",
         places: "the ALoRA paper's section 4.3 and Appendices B, E and G",
@@ -13,11 +14,14 @@ extension Preset {
                 common: common.with(
                     paper("section 4.3").says([
                         "initialRank": .integer(8), "firstEpochs": .number(1), "roundEpochs": .number(0.25),
-                        "rounds": .integer(8), "importanceExamples": .integer(32), "scope": .text("network"),
+                        "rounds": .integer(8), "importanceExamples": .integer(32),
                     ])
                 ),
                 tasks: batches,
-                needed: needed + ["alpha", "initialization", "loraDropout"]
+                needed: needed + [
+                    "alpha", "initialization", "loraDropout", "prunedRanks", "scope", "scaling", "momentReset",
+                    "maximumRank",
+                ]
             ),
             MethodValues(
                 method: "lora",
@@ -31,18 +35,21 @@ extension Preset {
                 tasks: batches,
                 needed: needed + [
                     "alpha", "loraDropout", "initialSteps", "finalSteps", "interval", "orthogonalWeight",
+                    "orthogonalForm", "beta1Importance", "beta2Importance",
                 ]
             ),
             MethodValues(
                 method: "sora",
                 common: common.with(appendix.says(["rank": .integer(16)])),
                 tasks: batches,
-                needed: needed + ["alpha", "initialization", "loraDropout", "sparsity", "proximal", "schedule"]
+                needed: needed + [
+                    "alpha", "initialization", "loraDropout", "sparsity", "proximal", "schedule", "l1Weight",
+                ]
             ),
         ]
     )
 
-    private static let needed = ["maximumLength", "batchSize"]
+    private static let needed = ["maximumLength", "batchSize", "headTrainable"]
 
     private static let appendix = paper("App. E")
 
@@ -58,7 +65,7 @@ extension Preset {
             "weightDecay": .number(0), "gradientClip": .number(1), "adamEpsilon": .number(1e-8), "beta1": .number(0.9),
             "beta2": .number(0.999), "shuffle": .flag(true),
         ]),
-        paper("App. B.1").says(["protocol": .text("soraSplit42")]),
+        paper("App. B.1").says(["protocol": .text("soraStated")]),
         paper("Table 7: 3.54M").says(["targets": .list(MethodDescription.linearLayers)])
     )
 

@@ -14,7 +14,7 @@ extension Preset {
                 common: release.with(
                     paper("section 4.1").says(["beta1Importance": .number(0.85), "beta2Importance": .number(0.85)]),
                     paper("Table 1").says(["protocol": .text("fullDev")]),
-                    paper("Table 7").says([
+                    paper("App. C.1").says([
                         "initialRank": .integer(12), "targetRank": .integer(8),
                         "targets": .list(MethodDescription.linearLayers),
                     ])

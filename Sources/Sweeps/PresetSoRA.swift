@@ -51,9 +51,7 @@ extension Preset {
                 method: "sora",
                 common: sora.with(
                     paper("0.91M").says(["rank": .integer(8)]),
-                    paper("proximal step").says(["proximal": .text("paper"), "l1Weight": .number(0)]),
-                    // Each stage trains until it converges.
-                    SettingSource(.issue, "SoRA#1").says(["stageLearningRate": .text("live")])
+                    paper("proximal step").says(["proximal": .text("paper"), "l1Weight": .number(0)])
                 ),
                 tasks: soraTasks.mapValues {
                     $0.without("sparsity", "l1Weight", "schedule", "maximumSparsity", "stages")

@@ -28,7 +28,8 @@ public struct SettingSource: Hashable, Sendable, CustomStringConvertible {
     /// - Throws: ``InvalidSetting`` for a text that is no source.
     public init(reading text: String) throws(InvalidSetting) {
         let parts = text.split(separator: " ", maxSplits: 1)
-        guard text.utf8.count <= Self.limitBytes, !text.contains(where: \.isNewline),
+        guard text.utf8.count <= Self.limitBytes,
+            !text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }),
             let origin = parts.first.flatMap({ Origin(rawValue: String($0)) })
         else {
             throw InvalidSetting(

@@ -2,6 +2,12 @@ internal import Yams
 
 // Reading of nodes, with the place of what is wrong.
 extension SweepFileReader {
+    /// What is no hyperparameter, and where it stands.
+    private static let otherPlaces = [
+        "preset": "a preset stands among one method's own settings: - sora: {preset: sora-repo}",
+        "source": "an override's source stands beside its match and set",
+    ]
+
     /// Settings that at least one of these methods has.
     ///
     /// - Parameter others: keys that stand beside them and are read elsewhere.
@@ -13,6 +19,7 @@ extension SweepFileReader {
         for (key, value) in try self.pairs(node, of: "settings") where !others.contains(key.text) {
             let found = descriptions.lazy.compactMap { $0.allSettings.first { $0.name == key.text } }.first
             guard let setting = found else {
+                if let place = Self.otherPlaces[key.text] { throw self.error(key.node, place) }
                 do { _ = try descriptions[0].setting(key.text) } catch { throw self.error(key.node, "\(error)") }
                 continue
             }

@@ -25,6 +25,7 @@ public struct UnknownName: Error, Hashable, Sendable, CustomStringConvertible {
     public var nearest: String? {
         let wanted = self.name.lowercased()
         guard wanted.count <= 80 else { return nil }
+        if let longer = self.known.first(where: { $0.lowercased().hasPrefix(wanted + "-") }) { return longer }
         let ranked = self.known.map { (name: $0, edits: editDistance(wanted, $0.lowercased())) }
         guard let best = ranked.min(by: { ($0.edits, $0.name) < ($1.edits, $1.name) }) else { return nil }
         return best.edits <= max(2, best.name.count / 3) ? best.name : nil

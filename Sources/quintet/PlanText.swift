@@ -128,7 +128,8 @@ struct PlanText {
     private static func fields(_ row: Row) -> [String] {
         let value = row.value
         return [
-            value.name, value.value == .list(MethodDescription.linearLayers) ? "all six" : "\(value.value)",
+            value.name,
+            value.value == .list(MethodDescription.linearLayers) ? "all six" : value.value.map { "\($0)" } ?? "–",
             Self.kinds(row.rules).joined(separator: ", "), value.source.map { "\($0)" } ?? "–", row.cells,
         ]
     }

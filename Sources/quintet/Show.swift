@@ -1,5 +1,6 @@
 public import ArgumentParser
 import CoordinatorShell
+import Files
 import Foundation
 public import Reports
 import Sweeps
@@ -31,7 +32,7 @@ struct Show: ParsableCommand {
 
     func validate() throws {
         guard self.format == .json, self.ranks || self.svg != nil else { return }
-        throw ValidationError("--format json has the ranks as numbers; leave out --ranks and --svg, or --format")
+        throw ValidationError("--format json holds the ranks already; leave out --ranks and --svg, or --format json.")
     }
 
     func run() throws {
@@ -40,8 +41,12 @@ struct Show: ParsableCommand {
         let output = Terminal.standardOutput
         if self.ranks || self.svg != nil {
             let map = try RankMap(report.runs)
-            if let svg { try Data(map.svg.utf8).write(to: URL(filePath: svg), options: .atomic) }
-            return output.write(self.ranks ? map.terminal(styled: output.isStyled) : "")
+            if self.ranks { output.write(map.terminal(styled: output.isStyled)) }
+            if let svg {
+                try DurableFile.write(Array(map.svg.utf8), to: svg)
+                print(svg)
+            }
+            return
         }
         output.write(report.rendered(as: self.format, columns: output.isInteractive ? output.size.columns : .max))
     }

@@ -87,7 +87,7 @@ import Testing
         ]
         #expect(table.allSatisfy { paperSources[$0] == SettingSource(.paper, "Table 8") })
         #expect(["maximumLength", "alpha", "weightDecay"].allSatisfy { paperSources[$0] == SettingSource(.repo) })
-        #expect(paperSources["initialRank"] == SettingSource(.paper, "Table 7"))
+        #expect(paperSources["initialRank"] == SettingSource(.paper, "App. C.1"))
         #expect(repoSources.values.allSatisfy { $0.origin == .repo })
     }
 
