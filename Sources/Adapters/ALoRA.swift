@@ -71,6 +71,21 @@ public struct ALoRA: FineTuningMethod {
             configuration: configuration
         ) { self.settings.update($0, store: store) }
     }
+
+    /// A layer has the ranks that are there, and no others.
+    public func takeOver(
+        _ updates: [String: SavedUpdate],
+        _ configuration: EncoderConfiguration,
+        store: ParameterStore
+    ) throws(InvalidRun) {
+        let limit = (name: "maximumRank", value: self.maximumRank)
+        for (place, update) in try self.settings.matched(updates, configuration, rank: limit) {
+            store.mutableValue(place.path + ".lora_A.weight").fill(0)
+            guard var update else { continue }
+            update.places = Array(0..<update.places.count)
+            self.settings.put(update, at: place, store: store)
+        }
+    }
 }
 
 /// When ALoRA re-allocates ranks, and how many.

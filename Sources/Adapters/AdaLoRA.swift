@@ -94,8 +94,34 @@ extension AdaLoRA {
         return PEFTAdapter(configuration: alike.merging(more) { $1 }, tensors: tensors)
     }
 
+    /// Triplets stand where they stood; the others keep their A and B, and E at zero.
+    public func takeOver(
+        _ updates: [String: SavedUpdate],
+        _ configuration: EncoderConfiguration,
+        store: ParameterStore
+    ) throws(InvalidRun) {
+        let limit = (name: "initialRank", value: self.settings.rank)
+        for (place, update) in try self.settings.matched(updates, configuration, rank: limit) {
+            guard let update else { continue }
+            update.put(
+                intoA: store.mutableValue(place.path + ".lora_A"),
+                b: store.mutableValue(place.path + ".lora_B"),
+                columnFactors: update.e.map { _ in 1 }
+            )
+            let (e, factor) = (
+                store.mutableValue(place.path + ".lora_E"), Float(update.scale / self.settings.tripletScale)
+            )
+            for (index, triplet) in update.places.enumerated() { e[triplet, 0] = update.e[index] * factor }
+        }
+    }
+
     /// PEFT has the form `normMean` alone.
     private var penaltyWeight: Double { if case .normMean(let weight) = self.penalty { weight } else { 0 } }
+}
+
+extension LowRankSettings {
+    /// Of initial rank: it stays as triplets go.
+    fileprivate var tripletScale: Double { self.alpha / (Double(self.rank) + 1e-5) }
 }
 
 /// When AdaLoRA prunes, and to how many triplets (the release's form of the paper's equation 14).
@@ -205,7 +231,7 @@ private final class AdaLoRAAdaptation: LowRankAdaptation {
             a: self.store[place.path + ".lora_A"],
             b: self.store[place.path + ".lora_B"],
             gate: gate,
-            scale: Float(self.settings.alpha / (Double(rank) + 1e-5))
+            scale: Float(self.settings.tripletScale)
         )
     }
 

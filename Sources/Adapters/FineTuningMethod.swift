@@ -33,6 +33,16 @@ public protocol FineTuningMethod: Sendable {
     ///
     /// - Parameter steps: of the run that trained it.
     func peftAdapter(_ configuration: EncoderConfiguration, store: ParameterStore, steps: Int) -> PEFTAdapter?
+
+    /// Makes a saved adapter's updates its own, in new parameters, so that the network is what it was there.
+    ///
+    /// - Parameter updates: by the layer's path.
+    /// - Throws: ``InvalidRun`` where they have no place here.
+    func takeOver(
+        _ updates: [String: SavedUpdate],
+        _ configuration: EncoderConfiguration,
+        store: ParameterStore
+    ) throws(InvalidRun)
 }
 
 extension FineTuningMethod {
@@ -46,6 +56,13 @@ extension FineTuningMethod {
     public func keptFloats(_ configuration: EncoderConfiguration) -> Int { 0 }
     public func peftAdapter(_ configuration: EncoderConfiguration, store: ParameterStore, steps: Int) -> PEFTAdapter? {
         nil
+    }
+    public func takeOver(
+        _ updates: [String: SavedUpdate],
+        _ configuration: EncoderConfiguration,
+        store: ParameterStore
+    ) throws(InvalidRun) {
+        throw InvalidRun("has low-rank updates, which this method has not: train lora, adalora, sora or alora")
     }
 }
 

@@ -43,6 +43,17 @@ public struct LoRA: FineTuningMethod {
             tensors: self.declarations(configuration).map { ($0.name, $0.shape, store[$0.name].value.values) }
         )
     }
+
+    /// Other ranks keep their A, and B at zero.
+    public func takeOver(
+        _ updates: [String: SavedUpdate],
+        _ configuration: EncoderConfiguration,
+        store: ParameterStore
+    ) throws(InvalidRun) {
+        for (place, update) in try self.settings.matched(updates, configuration, rank: ("rank", self.settings.rank)) {
+            if let update { self.settings.put(update, at: place, store: store) }
+        }
+    }
 }
 
 private final class LoRAAdaptation: LowRankAdaptation {
@@ -100,6 +111,16 @@ extension LowRankSettings {
                 isTrainable: true
             ),
         ]
+    }
+
+    /// Puts a saved update into A and B.
+    func put(_ update: SavedUpdate, at place: LayerPlace, store: ParameterStore) {
+        let factor = self.rescaling(update)
+        update.put(
+            intoA: store.mutableValue(place.path + ".lora_A.weight"),
+            b: store.mutableValue(place.path + ".lora_B.weight"),
+            columnFactors: update.e.map { $0 * factor }
+        )
     }
 
     func update(_ place: LayerPlace, store: ParameterStore, gate: Parameter? = nil) -> LowRankUpdate {

@@ -94,6 +94,21 @@ public struct SoRA: FineTuningMethod {
             configuration: configuration
         ) { place in self.settings.update(place, store: store, gate: store[place.path + ".lora_gate"]) }
     }
+
+    /// Gates are 1 at the ranks that are there, and 0 at all others.
+    public func takeOver(
+        _ updates: [String: SavedUpdate],
+        _ configuration: EncoderConfiguration,
+        store: ParameterStore
+    ) throws(InvalidRun) {
+        for (place, update) in try self.settings.matched(updates, configuration, rank: ("rank", self.settings.rank)) {
+            let gates = store.mutableValue(place.path + ".lora_gate")
+            gates.fill(0)
+            guard let update else { continue }
+            self.settings.put(update, at: place, store: store)
+            for rank in update.places { gates[0, rank] = 1 }
+        }
+    }
 }
 
 extension SparsitySchedule {

@@ -99,7 +99,7 @@ public struct BackboneWeights: Sendable {
     }
 
     /// What the encoder calls a file's tensor.
-    static func ownName(_ name: String) -> String {
+    package static func ownName(_ name: String) -> String {
         let prefix = self.prefixes.first(where: { name.hasPrefix($0) }) ?? ""
         var own = String(name.dropFirst(prefix.count))
         for (ours, theirs) in debertaProjections { own = own.replacing(theirs, with: ours) }

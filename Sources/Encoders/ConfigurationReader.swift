@@ -13,12 +13,22 @@ public struct BackboneError: Error, Hashable, Sendable, CustomStringConvertible 
     public var description: String { "\(self.path): \(self.message)" }
 }
 
-/// Values of a `config.json`, checked.
-struct ConfigurationReader {
-    let path: String
-    let object: [String: Any]
+/// Values of a `config.json`, or of another file like it, checked.
+package struct ConfigurationReader {
+    package let path: String
+    package let object: [String: Any]
 
-    func require(_ key: String, _ supported: [String], whereAbsent: String? = nil) throws {
+    /// - Throws: ``BackboneError`` for what is no JSON.
+    package init(path: String, bytes: [UInt8]) throws {
+        self.path = path
+        do {
+            self.object = try JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] ?? [:]
+        } catch {
+            throw BackboneError(path: path, "not JSON: \(error.localizedDescription)")
+        }
+    }
+
+    package func require(_ key: String, _ supported: [String], whereAbsent: String? = nil) throws {
         let value = self.object[key] as? String ?? whereAbsent ?? "absent"
         guard supported.contains(value) else {
             throw BackboneError(
@@ -38,7 +48,7 @@ struct ConfigurationReader {
         return value
     }
 
-    func number(_ key: String, _ range: ClosedRange<Double>, whereAbsent: Double) throws -> Double {
+    package func number(_ key: String, _ range: ClosedRange<Double>, whereAbsent: Double) throws -> Double {
         guard let given = self.object[key] else { return whereAbsent }
         guard let value = given as? Double, range.contains(value) else {
             throw BackboneError(
@@ -53,11 +63,11 @@ struct ConfigurationReader {
 
     func isAbsent(_ key: String) -> Bool { self.object[key] == nil || self.object[key] is NSNull }
 
-    func count(_ key: String, _ range: ClosedRange<Int>, whereAbsent: Int) throws -> Int {
+    package func count(_ key: String, _ range: ClosedRange<Int>, whereAbsent: Int) throws -> Int {
         self.isAbsent(key) ? whereAbsent : try self.count(key, range)
     }
 
-    func flag(_ key: String, whereAbsent: Bool) throws -> Bool {
+    package func flag(_ key: String, whereAbsent: Bool) throws -> Bool {
         guard !self.isAbsent(key) else { return whereAbsent }
         guard let value = self.object[key] as? Bool else {
             throw BackboneError(path: self.path, "\(key) is \(self.shown(key)); expected true or false")

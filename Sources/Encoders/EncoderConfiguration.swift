@@ -78,13 +78,7 @@ public struct EncoderConfiguration: Hashable, Sendable {
 
     /// The same of bytes at hand; `path` is for messages.
     init(path: String, bytes: [UInt8]) throws {
-        let object: [String: Any]
-        do {
-            object = try JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] ?? [:]
-        } catch {
-            throw BackboneError(path: path, "not JSON: \(error.localizedDescription)")
-        }
-        let reader = ConfigurationReader(path: path, object: object)
+        let reader = try ConfigurationReader(path: path, bytes: bytes)
         try reader.require("model_type", ["bert", "roberta", "deberta-v2"])
         try reader.require("hidden_act", ["gelu"])
         try reader.require("position_embedding_type", ["absolute"], whereAbsent: "absolute")

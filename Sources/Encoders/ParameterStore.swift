@@ -1,12 +1,6 @@
 public import Layers
 public import Tensors
 
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Musl
-#endif
-
 /// What a parameter is before it has memory.
 public struct ParameterDeclaration: Hashable, Sendable {
     /// Where its first value comes from.
@@ -72,6 +66,8 @@ public final class ParameterStore {
     private let backbone: BackboneWeights
     /// Frozen parameters that no file has as 32-bit floats.
     private let frozen: Matrix
+    /// Frozen parameters that have another value by now.
+    private var replaced: [Replaced] = []
 
     /// - Parameters:
     ///   - backbone: the weights, whose names may have a prefix such as `bert.`.
@@ -133,6 +129,30 @@ public final class ParameterStore {
         return range
     }
 
+    /// A trainable parameter, to be written.
+    public func mutableValue(_ name: String) -> MutableMatrixView {
+        let value = self[name].value
+        let start = self.range(of: name).lowerBound
+        return MutableMatrixView(self.values.mutableView.base + start, rows: value.rows, columns: value.columns)
+    }
+
+    /// Gives a parameter another value; a network that reads it is to be built anew, since a frozen one moves.
+    public func replace(_ declaration: ParameterDeclaration, _ value: [Float]) {
+        let matrix = Matrix(rows: declaration.rows, columns: declaration.columns, value)
+        if declaration.isTrainable {
+            self.mutableValue(declaration.name).copy(matrix.view)
+        } else {
+            self.parameters[declaration.name] = Parameter(name: declaration.name, value: matrix.view)
+            self.replaced.append(Replaced(matrix))
+        }
+    }
+
+    /// Keeps a matrix alive.
+    private final class Replaced {
+        private let matrix: Matrix
+        init(_ matrix: consuming Matrix) { self.matrix = matrix }
+    }
+
     /// How many numbers are trained, outside the head and in it.
     public var trainableCounts: (method: Int, head: Int) {
         self.trainable.reduce(into: (0, 0)) { counts, entry in
@@ -140,26 +160,13 @@ public final class ParameterStore {
         }
     }
 
-    /// Takes over the trainable parameters of a saved adapter and head: `parameters.safetensors` as training leaves it,
-    /// `adapter_model.safetensors` with PEFT's longer names, or a whole model's `model.safetensors`.
+    /// Takes over the trainable parameters of a file: `parameters.safetensors` as training leaves it, or a whole model's
+    /// `model.safetensors`.
     ///
     /// - Throws: ``BackboneError`` for a file that lacks one of them.
-    public func load(folder: String) throws {
-        let names = ["parameters.safetensors", "adapter_model.safetensors", "model.safetensors"]
-        guard let path = names.map({ folder + "/" + $0 }).first(where: { access($0, R_OK) == 0 }) else {
-            throw BackboneError(path: folder, "holds none of \(names.joined(separator: ", "))")
-        }
-        try self.load(try Safetensors(path: path))
-    }
-
-    /// The same of a file that is open.
     public func load(_ file: Safetensors) throws {
         var ownNames: [String: String] = [:]
-        for name in file.tensors.keys {
-            let longer = "base_model.model."
-            ownNames[BackboneWeights.ownName(name.hasPrefix(longer) ? String(name.dropFirst(longer.count)) : name)] =
-                name
-        }
+        for name in file.tensors.keys { ownNames[BackboneWeights.ownName(name)] = name }
         for (declaration, range) in self.trainable {
             guard let name = ownNames[declaration.name], file.tensors[name]?.shape == declaration.shape else {
                 throw BackboneError(path: file.path, "has no \"\(declaration.name)\" of the shape \(declaration.shape)")

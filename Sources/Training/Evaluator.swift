@@ -52,11 +52,14 @@ struct Evaluator {
 
     /// The mean loss, and what the model says of each example.
     ///
-    /// - Parameter states: of each pass, where some of its blocks may be left out.
+    /// - Parameters:
+    ///   - states: of each pass, where some of its blocks may be left out.
+    ///   - visit: is given the outputs of examples, in order, as ``TaskDescription/loss(_:of:examples:dLogits:)``.
     func predict(
         _ examples: [EncodedExample],
         states: (_ pass: Int) -> HiddenStates? = { _ in nil },
-        isStopping: () -> Bool
+        isStopping: () -> Bool,
+        visit: (MatrixView, [EncodedExample]) -> Void = { _, _ in }
     ) -> (loss: Double, [Label])? {
         let sequences = examples.flatMap(\.sequences)
         var (loss, predictions) = (0.0, [Label]())
@@ -84,6 +87,7 @@ struct Evaluator {
                 let view = MutableMatrixView(base, rows: rows, columns: logits.columns).view
                 loss += self.task.loss(view, of: complete, examples: 1, dLogits: nil)
                 predictions += self.task.predictions(view, of: complete)
+                visit(view, complete)
             }
             outputs.removeFirst(rows * logits.columns)
         }

@@ -23,6 +23,11 @@ extension TrainedModel {
             return [("config.json", try self.modelConfiguration()), ("model.safetensors", try self.wholeModel())]
                 + self.tokenizerFiles
         }
+        guard !adapter.tensors.isEmpty else {
+            throw ExportError(
+                "no rank of any layer is left, and PEFT loads no adapter without: --merge writes the whole model"
+            )
+        }
         let more: [String: CanonicalJSON] = [
             "base_model_name_or_path": .text(backbone),
             "inference_mode": .flag(true),

@@ -40,11 +40,20 @@ public struct TrainedModel {
 
     /// What the model says of each row.
     public func predict(_ rows: [Example], threads: Int) -> [Label] {
-        let pass = Pass(team: Team(threads: threads), arena: Arena())
-        let evaluator = Evaluator(task: self.task, network: self.model.network, pass: pass)
-        guard let (_, labels) = evaluator.predict(rows.map { self.encoder.encode($0) }, isStopping: { false }) else {
+        let examples = rows.map { self.encoder.encode($0) }
+        guard let (_, labels) = self.evaluator(threads).predict(examples, isStopping: { false }) else {
             preconditionFailure("nobody stops it")
         }
         return labels
+    }
+
+    /// The head's outputs for each row, as ``LoggedLogits``.
+    public func logits(_ rows: [Example], threads: Int) throws -> [UInt8] {
+        try self.evaluator(threads).logits(rows.map { self.encoder.encode($0) })
+    }
+
+    private func evaluator(_ threads: Int) -> Evaluator {
+        let pass = Pass(team: Team(threads: threads), arena: Arena())
+        return Evaluator(task: self.task, network: self.model.network, pass: pass)
     }
 }

@@ -9,13 +9,17 @@ public struct TrainingLogs {
     private var gradientsFile: String?
     /// Gets a JSON line after each step: the ranks that are not zero, by the layer's path.
     private let ranks: FileHandle?
+    /// Gets the outputs of the scored parameters: see ``LoggedLogits``.
+    let logitsFile: String?
 
     /// - Parameters:
     ///   - gradientsFile: for the first step's gradients.
     ///   - ranksFile: for the ranks after each step; what it held is lost.
+    ///   - logitsFile: for the outputs of the scored parameters.
     /// - Throws: `CocoaError` where a file cannot be made.
-    public init(gradientsFile: String? = nil, ranksFile: String? = nil) throws {
+    public init(gradientsFile: String? = nil, ranksFile: String? = nil, logitsFile: String? = nil) throws {
         self.gradientsFile = gradientsFile
+        self.logitsFile = logitsFile
         self.ranks = try ranksFile.map { path in
             try Data().write(to: URL(filePath: path))
             return try FileHandle(forWritingTo: URL(filePath: path))
@@ -23,7 +27,7 @@ public struct TrainingLogs {
     }
 
     /// Writes nothing.
-    public init() { (self.gradientsFile, self.ranks) = (nil, nil) }
+    public init() { (self.gradientsFile, self.ranks, self.logitsFile) = (nil, nil, nil) }
 
     mutating func write(gradientsOf model: Model) throws {
         if let path = self.gradientsFile.take() { try DurableFile.write(try model.gradients(), to: path) }

@@ -39,7 +39,7 @@ public final class TrainingRun {
     private let arena = Arena()
     var state: TrainingState
     let folder: AttemptFolder
-    private var logs: TrainingLogs
+    var logs: TrainingLogs
     let environment: Environment
     let emit: (TrainerEvent) throws -> Void
     let isStopping: () -> Bool
@@ -51,7 +51,7 @@ public final class TrainingRun {
     ///
     /// - Parameters:
     ///   - folder: of this attempt; checkpoints go here.
-    ///   - initial: a folder with parameters to start from instead of new ones.
+    ///   - initial: a folder with parameters to start from instead of new ones: see ``Model/load(initial:method:)``.
     ///   - logs: what it writes beside its events.
     ///   - environment: what the machine is, for the result.
     ///   - emit: is told every event, in order.
@@ -84,7 +84,7 @@ public final class TrainingRun {
             hyperparameters: hyperparameters,
             cache: TokenCache(order, hyperparameters)
         )
-        if let initial { try model.store.load(folder: initial) }
+        if let initial { try model.load(initial: initial, method: method) }
         let attempt = try AttemptFolder(folder)
 
         self.order = order

@@ -1,6 +1,7 @@
 internal import Adapters
 internal import Digests
 internal import Encoders
+internal import Files
 internal import Sweeps
 internal import Tasks
 internal import Tensors
@@ -34,8 +35,12 @@ extension TrainingRun {
         return true
     }
 
+    private var evaluator: Evaluator {
+        Evaluator(task: self.task, network: self.model.network, pass: self.pass)
+    }
+
     func evaluate(_ examples: [EncodedExample], split: String) -> Evaluation? {
-        Evaluator(task: self.task, network: self.model.network, pass: self.pass).evaluate(
+        self.evaluator.evaluate(
             examples,
             split: split,
             step: self.state.step,
@@ -62,8 +67,7 @@ extension TrainingRun {
     }
 
     var validationScorer: ValidationScorer {
-        let evaluator = Evaluator(task: self.task, network: self.model.network, pass: self.pass)
-        return ValidationScorer(evaluator, examples: self.examples.validation, isStopping: self.isStopping)
+        ValidationScorer(self.evaluator, examples: self.examples.validation, isStopping: self.isStopping)
     }
 
     /// Puts the parameters to be scored in place, scores them on the training sample and on the test split where there
@@ -88,6 +92,10 @@ extension TrainingRun {
             evaluations.append(evaluation)
             try self.emit(.evaluated(evaluation))
             if split == "test" { scored = evaluation }
+        }
+        if let path = self.logs.logitsFile {
+            let examples = self.examples.test.isEmpty ? self.examples.validation : self.examples.test
+            try DurableFile.write(try self.evaluator.logits(examples), to: path)
         }
         guard let scored else { preconditionFailure("step \(scoredStep) was not evaluated") }
         let raw = try CheckpointFile.writeParameters(self.model.store, key: self.key, step: scoredStep)

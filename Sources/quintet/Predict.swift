@@ -18,6 +18,14 @@ struct Predict: ParsableCommand {
     @Option(help: "The folder for the predictions; of several shards one folder each in it.")
     var into: String
 
+    @Option(
+        help: ArgumentHelp(
+            "Instead write a JSON line with the tokens and logits of each row of a file: train, dev or test.",
+            valueName: "split"
+        )
+    )
+    var logits: String?
+
     @Option(help: "Threads; by default as many as there are cores.")
     var threads: Int?
 
@@ -45,10 +53,16 @@ struct Predict: ParsableCommand {
     /// - Returns: the files that were written.
     private func predict(_ finished: FinishedShard, into folder: String) throws -> [String] {
         let files = try TaskFiles(task: try TaskDescription.named(finished.shard.task), folder: finished.dataFolder)
-        let labels = try finished.model().predict(
-            try files.unlabelled(),
-            threads: self.threads ?? ProcessInfo.processInfo.activeProcessorCount
-        )
+        let threads = self.threads ?? ProcessInfo.processInfo.activeProcessorCount
+        if let logits {
+            guard let split = OfficialSplit(rawValue: logits) else {
+                throw UnknownName(kind: "split", name: logits, known: OfficialSplit.allCases.map(\.rawValue))
+            }
+            let rows = split == .test ? try files.unlabelled() : try files.examples(split)
+            let lines = try finished.model().logits(rows, threads: threads)
+            return try write([("\(split.rawValue)-logits.jsonl", lines)], into: folder)
+        }
+        let labels = try finished.model().predict(try files.unlabelled(), threads: threads)
         return try write(try files.submission(labels).map { ($0, Array($1.utf8)) }, into: folder)
     }
 }

@@ -67,6 +67,14 @@ struct Train: ParsableCommand {
     )
     var logRanks: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Write a JSON line with the tokens and logits of each example that the scored parameters are scored on.",
+            valueName: "file"
+        )
+    )
+    var logLogits: String?
+
     @Option(help: "The folder for checkpoints and the scored parameters.")
     var into: String
 
@@ -120,7 +128,11 @@ struct Train: ParsableCommand {
                 order,
                 folder: self.into,
                 initial: self.initial,
-                logs: try TrainingLogs(gradientsFile: self.logGradients, ranksFile: self.logRanks),
+                logs: try TrainingLogs(
+                    gradientsFile: self.logGradients,
+                    ranksFile: self.logRanks,
+                    logitsFile: self.logLogits
+                ),
                 environment: environment,
                 emit: output.write,
                 isStopping: { StopSignal.isRaised }
