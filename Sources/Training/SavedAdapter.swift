@@ -33,6 +33,7 @@ struct SavedAdapter {
     static let configurationFile = "adapter_config.json"
     static let tensorsFile = "adapter_model.safetensors"
     private static let configurationBytesLimit = 4 << 20
+    private static let alphaRange = 1e-9...1e9
 
     private let reader: ConfigurationReader
     private let file: Safetensors
@@ -40,6 +41,9 @@ struct SavedAdapter {
     private let names: [String: String]
     /// What the file's tensors of a layer end with.
     private let ends: [String]
+    /// Which modules have an alpha of their own: as PEFT reads them, expressions for the end of a module's name, from one
+    /// of its dots on.
+    private let alphas: [(expression: Regex<AnyRegexOutput>, alpha: Double)]
     private var isAdaLoRA: Bool { self.ends.count == 3 }
 
     /// Options that change nothing of what a saved adapter does, or are read here.
@@ -55,35 +59,70 @@ struct SavedAdapter {
     init(folder: String) throws {
         let path = "\(folder)/\(Self.configurationFile)"
         let bytes = try File.contents(path: path, limitBytes: Self.configurationBytesLimit)
-        self.reader = try ConfigurationReader(path: path, bytes: bytes)
-        try self.reader.require("peft_type", ["LORA", "ADALORA"])
-        try self.reader.require("bias", ["none"], whereAbsent: "none")
-        if self.reader.object["init_lora_weights"] is String {
-            // The others give the backbone other weights.
-            try self.reader.require("init_lora_weights", ["gaussian", "eva", "orthogonal"])
+        try self.init(
+            try ConfigurationReader(path: path, bytes: bytes),
+            try Safetensors(path: "\(folder)/\(Self.tensorsFile)")
+        )
+    }
+
+    /// The same of files at hand.
+    init(_ reader: ConfigurationReader, _ file: Safetensors) throws {
+        try Self.check(reader)
+        (self.reader, self.file) = (reader, file)
+        self.alphas = try Self.alphas(reader)
+        let isAdaLoRA = reader.object["peft_type"] as? String == "ADALORA"
+        self.ends = isAdaLoRA ? [".lora_A", ".lora_B", ".lora_E"] : [".lora_A.weight", ".lora_B.weight"]
+        var names: [String: String] = [:]
+        for name in file.tensors.keys.sorted() {
+            let module = Self.module(name).replacing("modules_to_save.", with: "")
+            if let other = names.updateValue(name, forKey: BackboneWeights.ownName(module)) {
+                throw BackboneError(
+                    path: file.path,
+                    "tensors \"\(other.prefix(200))\" and \"\(name.prefix(200))\" are the same parameter: keep one"
+                )
+            }
         }
-        for (option, value) in self.reader.object.sorted(by: { $0.key < $1.key }) where !Self.known.contains(option) {
+        self.names = names
+    }
+
+    private static func check(_ reader: ConfigurationReader) throws {
+        try reader.require("peft_type", ["LORA", "ADALORA"])
+        try reader.require("bias", ["none"], whereAbsent: "none")
+        if reader.object["init_lora_weights"] is String {
+            // The others give the backbone other weights.
+            try reader.require("init_lora_weights", ["gaussian", "eva", "orthogonal"])
+        }
+        for (option, value) in reader.object.sorted(by: { $0.key < $1.key }) where !Self.known.contains(option) {
             let isOff =
                 value is NSNull || value as? Bool == false || (value as? [Any])?.isEmpty == true
                 || (value as? [String: Any])?.isEmpty == true
             guard isOff else {
                 let json = try JSONSerialization.data(withJSONObject: value, options: .fragmentsAllowed)
                 throw BackboneError(
-                    path: path,
+                    path: reader.path,
                     "\(option.prefix(80)) is \(String(decoding: json, as: UTF8.self).prefix(80)), which cannot be taken "
                         + "over: give an adapter without it"
                 )
             }
         }
-        self.file = try Safetensors(path: "\(folder)/\(Self.tensorsFile)")
-        let isAdaLoRA = self.reader.object["peft_type"] as? String == "ADALORA"
-        self.ends = isAdaLoRA ? [".lora_A", ".lora_B", ".lora_E"] : [".lora_A.weight", ".lora_B.weight"]
-        var names: [String: String] = [:]
-        for name in self.file.tensors.keys.sorted() {
-            let module = Self.module(name).replacing("modules_to_save.", with: "")
-            names[BackboneWeights.ownName(module)] = name
+    }
+
+    private static func alphas(
+        _ reader: ConfigurationReader
+    ) throws -> [(expression: Regex<AnyRegexOutput>, alpha: Double)] {
+        let patterns = reader.object["alpha_pattern"] as? [String: Any] ?? [:]
+        return try patterns.sorted { $0.key < $1.key }.map { pattern, value in
+            guard pattern.utf8.count <= 300, let expression = try? Regex("(.*\\.)?(\(pattern))"),
+                let alpha = value as? Double, Self.alphaRange.contains(alpha)
+            else {
+                throw BackboneError(
+                    path: reader.path,
+                    "alpha_pattern has \(pattern.prefix(200)): \("\(value)".prefix(80)); expected an expression for names of "
+                        + "modules and a number from \(Self.alphaRange.lowerBound) to \(Self.alphaRange.upperBound)"
+                )
+            }
+            return (expression, alpha)
         }
-        self.names = names
     }
 
     private static func module(_ name: String) -> String { String(name.trimmingPrefix("base_model.model.")) }
@@ -172,24 +211,9 @@ struct SavedAdapter {
 
     /// By which PEFT multiplies the update of a module.
     private func scale(_ module: String, rank: Int) throws -> Double {
-        let alphas = 1e-9...1e9
-        var alpha = try self.reader.number("lora_alpha", alphas, whereAbsent: 8)
+        var alpha = try self.reader.number("lora_alpha", Self.alphaRange, whereAbsent: 8)
         if self.isAdaLoRA { return alpha / (Double(try self.initialRank()) + 1e-5) }
-        let patterns = self.reader.object["alpha_pattern"] as? [String: Any] ?? [:]
-        var matches: [Double] = []
-        for (pattern, value) in patterns {
-            // As PEFT reads it: a regular expression for the end of a module's name, from one of its dots on.
-            guard let expression = try? Regex("(.*\\.)?(\(pattern))"), let value = value as? Double,
-                alphas.contains(value)
-            else {
-                throw BackboneError(
-                    path: self.reader.path,
-                    "alpha_pattern has \(pattern.prefix(200)): \("\(value)".prefix(80)); expected an expression for names of "
-                        + "modules and a number from \(alphas.lowerBound) to \(alphas.upperBound)"
-                )
-            }
-            if try expression.wholeMatch(in: module) != nil { matches.append(value) }
-        }
+        let matches = try self.alphas.filter { try $0.expression.wholeMatch(in: module) != nil }.map(\.alpha)
         guard Set(matches).count <= 1 else {
             throw BackboneError(
                 path: self.reader.path,

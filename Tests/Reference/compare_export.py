@@ -8,8 +8,9 @@ loads FOLDER, with PEFT where it holds an adapter, else with transformers, and p
     python Tests/Reference/compare_export.py --backbone DIR --make lora|adalora --model FOLDER --outputs 2
     quintet train --initial FOLDER --set learningRate=0 --set maximumSteps=1 --log-logits FILE ...
 
-makes such an adapter by PEFT, of random numbers and with several ranks and scales; --span for a head of squad,
---rank-pattern with some of AdaLoRA's triplets left out. Exits with 1 where a logit differs by more than 1e-4.
+makes such an adapter by PEFT, of random numbers and with several ranks and scales; --rank-pattern leaves some of
+AdaLoRA's triplets out. --head span is squad's, --head candidate that of copa and record. Exits with 1 where a logit
+differs by more than 1e-4.
 needs: torch, transformers, peft, safetensors.
 """
 
@@ -17,6 +18,7 @@ import argparse
 import json
 import os
 import random
+import re
 import sys
 
 import peft
@@ -27,22 +29,29 @@ LAYERS = r".*\.encoder\.layer\.\d+\.(attention\.self\.(query|key|value)(_proj)?|
 PREFIX = "base_model.model."
 
 
+HEADS = {
+    "sequence": transformers.AutoModelForSequenceClassification,
+    "candidate": transformers.AutoModelForMultipleChoice,
+    "span": transformers.AutoModelForQuestionAnswering,
+}
+
+
 def base(folder, options):
-    kind = transformers.AutoModelForQuestionAnswering if options.span else transformers.AutoModelForSequenceClassification
-    given = {} if options.span or not options.outputs else {"num_labels": options.outputs}
-    return kind.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager", **given)
+    given = {"num_labels": options.outputs} if options.outputs else {}
+    return HEADS[options.head].from_pretrained(folder, dtype=torch.float32, attn_implementation="eager", **given)
 
 
 def make(options):
     """An adapter that does something, although none of its numbers was trained."""
     torch.manual_seed(options.seed)
     model = base(options.backbone, options)
-    heads = ["qa_outputs"] if options.span else ["pooler", "classifier"]
     modules = [name for name, _ in model.named_modules()]
-    heads = [head for head in heads if any(name.split(".")[-1] == head for name in modules)]
-    shared = {"target_modules": LAYERS, "modules_to_save": heads, "lora_alpha": 12}
+    heads = {"pooler", "classifier", "qa_outputs"} & {name.split(".")[-1] for name in modules}
+    shared = {"target_modules": LAYERS, "modules_to_save": sorted(heads), "lora_alpha": 12}
     if options.make == "lora":
-        first, second = (next(name for name in modules if name.endswith(end)) for end in ("value", "output.dense"))
+        first, second = (
+            next(name for name in modules if re.search(end, name)) for end in (r"\.value(_proj)?$", r"output\.dense$")
+        )
         config = peft.LoraConfig(
             r=4, rank_pattern={second: 2, r"layer\.1\.output\.dense": 1}, alpha_pattern={first: 3}, **shared
         )
@@ -52,7 +61,8 @@ def make(options):
     ends = ("lora_A.default.weight", "lora_B.default.weight", "lora_A.default", "lora_B.default", "lora_E.default")
     for name, value in model.named_parameters():
         if name.endswith(ends):
-            torch.nn.init.normal_(value, std=0.3)
+            # Large enough to matter, and small enough for rounding not to grow in the layers.
+            torch.nn.init.normal_(value, std=1 if "lora_E" in name else 0.05)
     if options.rank_pattern:
         chance = random.Random(options.seed)
         pattern = {}
@@ -72,8 +82,7 @@ def make(options):
 def load(options):
     if not os.path.exists(f"{options.model}/adapter_config.json"):
         return base(options.model, options)
-    with torch.random.fork_rng():
-        return peft.PeftModel.from_pretrained(base(options.backbone, options), options.model)
+    return peft.PeftModel.from_pretrained(base(options.backbone, options), options.model)
 
 
 @torch.inference_mode()
@@ -87,8 +96,10 @@ def compare(options):
             given = {"input_ids": torch.tensor([ids])}
             if model.config.type_vocab_size > max(types):
                 given["token_type_ids"] = torch.tensor([types])
+            if options.head == "candidate":
+                given = {name: values[None] for name, values in given.items()}
             output = model(**given)
-            if options.span:
+            if options.head == "span":
                 outputs.append(torch.stack([output.start_logits[0], output.end_logits[0]], dim=1))
             else:
                 outputs.append(output.logits)
@@ -108,8 +119,8 @@ def main():
         parser.add_argument(name, required=True)
     parser.add_argument("--logits")
     parser.add_argument("--examples", type=int)
-    parser.add_argument("--outputs", type=int, help="of the head that stands on the backbone")
-    parser.add_argument("--span", action="store_true", help="a head of squad")
+    parser.add_argument("--head", choices=sorted(HEADS), default="sequence")
+    parser.add_argument("--outputs", type=int, help="of a head for sequences")
     parser.add_argument("--make", choices=["lora", "adalora"])
     parser.add_argument("--rank-pattern", action="store_true")
     parser.add_argument("--seed", type=int, default=0)

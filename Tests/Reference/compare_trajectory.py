@@ -9,13 +9,6 @@ dropout. Settings have Quintet's names, and the values of SHARED and method_sett
 of every step, what is minimised and the task's, and after how many steps AdaLoRA keeps other triplets, those whose E is
 not 0; exits with 1 where a loss is over the tolerance or such a set differs. Without --quintet only PEFT's side is run.
 --folder keeps both sides' files, and PEFT's adapter after the last step.
-
-    python Tests/Reference/compare_trajectory.py --check export FOLDER --backbone DIR --data DIR --task rte \
-        [--examples 16] [--against F.safetensors]
-
-prints as JSON what PEFT makes of an exported adapter: the logits of the first rows of dev. --against takes the file of
-`quintet encode --logits` on the same rows with the backbone that `quintet export --merge` writes; exits with 1 where a
-logit differs by more than 1e-4. For a backbone of BERT's architecture.
 """
 
 import argparse
@@ -26,13 +19,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-import peft
 import torch
 from glue import CLASSES, FIRST_SECOND, read
 from peft_methods import add_peft, kept
 from reference_hidden import encode
 from released_methods import LAYERS, optimizer, schedule, set_rate
-from safetensors.torch import load_file
 from torch.nn import functional
 from transformers import AutoModelForSequenceClassification, logging
 
@@ -201,29 +192,11 @@ def report(options, ours, theirs):
     return 0 if worst <= options.tolerance and not other else 1
 
 
-# An exported adapter
-
-
-@torch.inference_mode()
-def check_export(options):
-    model = peft.PeftModel.from_pretrained(classifier(options), options.check[1]).to(options.dtype).eval()
-    rows = read(options.data, options.task, "dev")[: options.examples]
-    inputs = batch(options, encode(options.backbone, rows, SHARED["maximumLength"]), [label for _, _, label in rows])
-    del inputs["labels"]
-    logits = model(**inputs).logits
-    print(json.dumps({"logits": logits.tolist()}))
-    if not options.against:
-        return 0
-    difference = (logits - load_file(options.against)["logits"][: len(rows)]).abs().max().item()
-    print(f"largest difference {difference:.3g}", file=sys.stderr)
-    return 0 if difference <= 1e-4 else 1
-
-
 def main():
     parser = argparse.ArgumentParser()
     for name in ["--backbone", "--data", "--task"]:
         parser.add_argument(name, required=True)
-    parser.add_argument("--method", choices=["lora", "adalora"])
+    parser.add_argument("--method", choices=["lora", "adalora"], required=True)
     parser.add_argument("--quintet")
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--set", action="append", default=[], metavar="key=value")
@@ -232,9 +205,6 @@ def main():
     parser.add_argument("--threads", type=int)
     parser.add_argument("--tolerance", type=float, default=1e-5)
     parser.add_argument("--folder")
-    parser.add_argument("--check", nargs=2, metavar=("export", "FOLDER"))
-    parser.add_argument("--examples", type=int, default=16)
-    parser.add_argument("--against")
     options = parser.parse_args()
     options.task, options.dtype = TASKS[options.task.lower()], getattr(torch, options.dtype)
     # It reports that the head is new.
@@ -242,12 +212,6 @@ def main():
     logging.disable_progress_bar()
     if options.threads:
         torch.set_num_threads(options.threads)
-    if options.check:
-        if options.check[0] != "export":
-            parser.error(f"--check {options.check[0]}: give export and the adapter's folder")
-        sys.exit(check_export(options))
-    if not options.method:
-        parser.error("--method is missing; give lora or adalora, or --check")
     sys.exit(compare(options))
 
 

@@ -96,6 +96,22 @@ import Training
         if method == "sora" { #expect(ranks.count < 12) }
     }
 
+    /// Goal: AdaLoRA goes on with the triplets where they stood. Method: after no learning, E is what it was.
+    @Test func `AdaLoRA's triplets stand where they stood`() throws {
+        let shard = try SmallShard()
+        let (_, folder) = try self.exported(shard, "adalora")
+        _ = try self.started(shard, "adalora", from: folder, Self.methods["adalora"] ?? [:])
+        let (first, again) = try (
+            Safetensors(path: shard.folder + "/adalora/parameters.safetensors"),
+            Safetensors(path: shard.folder + "/again/parameters.safetensors")
+        )
+        let names = first.tensors.keys.filter { $0.hasSuffix("lora_E") }
+        let e = try names.map { Array(try first.floats($0)) }
+        #expect(try names.map { Array(try again.floats($0)) } == e)
+        // One that is left stands behind one that is not.
+        #expect(e.contains { zip($0, $0.dropFirst()).contains { $0 == 0 && $1 != 0 } })
+    }
+
     @Test func `a head that is not trained is saved and taken over`() throws {
         let shard = try SmallShard()
         let frozen: Settings = ["headTrainable": .flag(false)]

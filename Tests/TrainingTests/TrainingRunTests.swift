@@ -238,7 +238,8 @@ struct TestFailure: Error {
         let shard = try SmallShard()
         let settings: Settings = ["protocol": .text("official"), "evaluationExamples": .integer(200)]
         let order = try shard.order(method: "lora", settings)
-        let (result, _) = try shard.train(order, name: "run")
+        let logged = shard.folder + "/logits.jsonl"
+        let (result, _) = try shard.train(order, logitsFile: logged, name: "run")
         #expect(result.scored.split == "validation")
         let task = try TaskDescription.named("offline")
         let trained = try TrainedModel(
@@ -249,6 +250,7 @@ struct TestFailure: Error {
         let dev = try TaskFiles(task: task, folder: shard.folder).examples(.dev)
         let predictions = trained.predict(dev, threads: 2)
         #expect(score(predictions, against: dev.map(\.label), for: task) == result.scored.metrics)
+        #expect(try trained.logits(dev, threads: 2) == [UInt8](try Data(contentsOf: URL(filePath: logged))))
     }
 
     /// Goal: `initial` brings every trainable parameter.
