@@ -68,12 +68,10 @@ extension TrainedModel {
         return Set(names).sorted()
     }
 
+    /// Of sequences alone: PEFT's class for questions reads no token types, and it has none for choices. Without a type it
+    /// wraps the model as it is.
     private var taskType: [String: CanonicalJSON] {
-        switch self.model.network.head {
-        case .sequence: ["task_type": .text("SEQ_CLS")]
-        case .span: ["task_type": .text("QUESTION_ANS")]
-        case .candidate: [:]
-        }
+        if case .sequence = self.model.network.head { ["task_type": .text("SEQ_CLS")] } else { [:] }
     }
 
     // MARK: Whole model

@@ -34,7 +34,9 @@ import Testing
             "rank_pattern": {"\(module).lora_E": [true, false, true]}}
             """,
         ]
-        let report = try await Fuzzing("adapter_config.json", inputs: 2000).run(valid.map { [UInt8]($0.utf8) }) { input, _ in
+        let report = try await Fuzzing("adapter_config.json", inputs: 2000).run(valid.map { [UInt8]($0.utf8) }) {
+            input,
+            _ in
             do {
                 let reader = try ConfigurationReader(path: "f", bytes: input)
                 for file in files {
