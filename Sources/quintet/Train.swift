@@ -45,7 +45,7 @@ struct Train: ParsableCommand {
     @Option(name: .customLong("set"), help: ArgumentHelp("A hyperparameter.", valueName: "key=value"))
     var settings: [String] = []
 
-    @Option(help: "A folder with a saved adapter and head to start from.")
+    @Option(help: "A folder to start from: of another run, with an adapter in PEFT's files, or with a whole model.")
     var initial: String?
 
     @Option(help: "A checkpoint to go on from.")
