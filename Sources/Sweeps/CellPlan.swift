@@ -1,8 +1,7 @@
 /// A resolved hyperparameter, what set it, and who says so.
 public struct PlannedValue: Hashable, Sendable {
     public var name: String
-    /// `nil`: none is set, and what that means the setting's help tells.
-    public var value: SettingValue?
+    public var value: SettingValue
     public var rule: SettingRule
     /// `nil`: nobody named one.
     public var source: SettingSource?
@@ -15,7 +14,7 @@ public struct CellPlan: Hashable, Sendable {
     public var cell: Cell
     public var preset: String?
     public var seeds: [Int]
-    /// In the order in which a method lists them.
+    /// In the order in which a method lists them; those without a value are absent, and their help tells what that means.
     public var values: [PlannedValue]
 
     /// Whether a value that decides the result is one that nobody published.
@@ -61,11 +60,12 @@ extension SweepDefinition {
 }
 
 extension MethodDescription {
-    /// Every setting, those at a default included that a shard does not keep.
+    /// Every setting that has a value, those at a default included that a shard does not keep.
     fileprivate func planned(_ given: GivenSettings, preset: String?) throws -> [PlannedValue] {
         let resolved = try self.resolve(given.settings)
-        return self.allSettings.map { setting in
+        return self.allSettings.compactMap { setting in
             let isDropped = !setting.isKeptAtDefault && resolved[setting.name] == nil
+            guard let value = resolved[setting.name] ?? (isDropped ? setting.defaultValue : nil) else { return nil }
             var (rule, source) = (SettingRule.builtIn, SettingSource?.none)
             if let said = given.values[setting.name] {
                 // Beside a preset, what a grid says without a source is its writer's.
@@ -75,7 +75,7 @@ extension MethodDescription {
             }
             return PlannedValue(
                 name: setting.name,
-                value: resolved[setting.name] ?? (isDropped ? setting.defaultValue : nil),
+                value: value,
                 rule: rule,
                 source: source,
                 decidesResult: setting.decidesResult

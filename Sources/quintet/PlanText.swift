@@ -129,7 +129,7 @@ struct PlanText {
         let value = row.value
         return [
             value.name,
-            value.value == .list(MethodDescription.linearLayers) ? "all six" : value.value.map { "\($0)" } ?? "–",
+            value.value == .list(MethodDescription.linearLayers) ? "all six" : "\(value.value)",
             Self.kinds(row.rules).joined(separator: ", "), value.source.map { "\($0)" } ?? "–", row.cells,
         ]
     }

@@ -49,7 +49,7 @@ import Testing
             without the head. Published: Ding et al. 2023 (SoRA, arXiv:2311.11696), Table 1; deberta-v3-base, test \
             (soraSplit42), mean of 5 runs, seeds 0, 21, 42, 81, 100. Difference: ours − published.
             ¹ 91.98 is no mean of accuracies on 204 rows; it may be F1
-            ² from the README of AFLoRA's release, not from SoRA's paper
+            ² from the README of AFLoRA's release, not from SoRA's paper; its seeds are not told
             ³ bottleneck: 16 here; 8 there
             ⁴ placement: sublayer here; linear there
             ⁵ targets: [attentionOutput, output] here; [query, key, value, attentionOutput, intermediate, output] \
@@ -198,7 +198,7 @@ import Testing
     @Test(arguments: [
         ("houlsby", ["bottleneck": SettingValue.integer(16)], "\"HAdapter 0.61M\""),
         ("houlsby", ["bottleneck": .integer(24)], "null"),
-        ("adalora", ["targetRank": .integer(2)], "\"AdaLoRA 0.32M\""),
+        ("adalora", ["initialRank": .integer(4), "targetRank": .integer(2)], "\"AdaLoRA 0.32M\""),
         ("full", [:], "\"Full FT\""), ("sora", [:], "null"),
     ])
     func `without such a label the method and its size find the row`(

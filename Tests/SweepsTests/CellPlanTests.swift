@@ -31,7 +31,7 @@ import Testing
         check("epochs", .integer(50), .preset("sora-repo"), SettingSource(.issue, "SoRA#4"))
         check("rank", .integer(4), .method, SettingSource(.ours, "small"))
         check("alpha", .number(8), .override(1, line: 7), SettingSource(.issue, "X#1"))
-        check("batchSize", .integer(64), .override(2, line: 10), nil)
+        check("batchSize", .integer(64), .override(2, line: 10), SettingSource(.ours))
         #expect(SettingRule.override(2, line: 10).description == "override 2 (line 10)")
     }
 

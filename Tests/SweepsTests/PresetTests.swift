@@ -219,7 +219,9 @@ import Testing
     @Test func `ALoRA's preset is its paper's settings, and says what the paper leaves open`() throws {
         let open: Settings = [
             "maximumLength": .integer(128), "alpha": .number(16), "initialization": .text("kaimingUniform"),
-            "loraDropout": .number(0),
+            "loraDropout": .number(0), "headTrainable": .flag(true), "prunedRanks": .integer(6),
+            "scope": .text("network"), "scaling": .text("initial"), "momentReset": .text("ranks"),
+            "maximumRank": .integer(32),
         ]
         let preset = try Preset.named("alora-paper")
         #expect(Set(try preset.missing(method: "alora", task: "rte")) == Set(open.keys))

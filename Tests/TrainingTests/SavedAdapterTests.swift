@@ -20,7 +20,7 @@ import Training
     private static let room: [String: Settings] = [
         "lora": ["rank": .integer(6)], "adalora": ["initialRank": .integer(6), "targetRank": .integer(2)],
         "sora": ["rank": .integer(6), "sparsity": .number(0)],
-        "alora": ["initialRank": .integer(1), "maximumRank": .integer(6)],
+        "alora": ["initialRank": .integer(1), "maximumRank": .integer(6), "rounds": .integer(0)],
     ]
 
     /// A trained shard's logits, and the folder of its adapter.

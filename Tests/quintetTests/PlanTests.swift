@@ -78,8 +78,6 @@ import Testing
               loraDropout         0                  preset sora-repo      repo
               proximal            repo               preset sora-repo      repo
               gateEpsilon         1e-06              preset sora-repo      repo
-              stageEpochs         15                 preset sora-repo      repo
-              stageLearningRate   spent              preset sora-repo      repo
               epochs              50                 preset sora-repo      repo         rte
                                   20                 preset sora-repo      repo         sts-b
               batchSize           32                 preset sora-repo      repo         rte
@@ -96,7 +94,8 @@ import Testing
                                   none               preset sora-repo      repo         sts-b
               maximumSparsity     0.0007             preset sora-repo      repo         rte
               stages              7                  preset sora-repo      repo         rte
-                                  10                 preset sora-repo      repo         sts-b
+              stageEpochs         15                 preset sora-repo      repo         rte
+              stageLearningRate   spent              preset sora-repo      repo         rte
 
             * ours: chosen here, nobody published it; in 2 of 4 cells
 
