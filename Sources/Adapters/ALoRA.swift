@@ -68,7 +68,8 @@ public struct ALoRA: FineTuningMethod {
     public func peftAdapter(_ configuration: EncoderConfiguration, store: ParameterStore, steps: Int) -> PEFTAdapter? {
         self.settings.prunedAdapter(
             self.adaptation(configuration, store: store).keptRanks,
-            configuration: configuration
+            configuration: configuration,
+            scaling: self.scaling
         ) { self.settings.update($0, store: store) }
     }
 
@@ -83,6 +84,7 @@ public struct ALoRA: FineTuningMethod {
             store.mutableValue(place.path + ".lora_A.weight").fill(0)
             guard var update else { continue }
             update.places = Array(0..<update.places.count)
+            if self.scaling == .current { update.scale *= Double(update.rank) / Double(self.settings.rank) }
             self.settings.put(update, at: place, store: store)
         }
     }

@@ -9,6 +9,7 @@ extension LowRankSettings {
     func prunedAdapter(
         _ ranks: [(place: LayerPlace, path: String, kept: [Int])],
         configuration: EncoderConfiguration,
+        scaling: RankScaling = .initial,
         update: (LayerPlace) -> LowRankUpdate
     ) -> PEFTAdapter {
         var (tensors, modules) = ([(name: String, shape: [Int], values: [Float])](), [String]())
@@ -34,7 +35,8 @@ extension LowRankSettings {
             let module = peftModule(place, configuration)
             modules.append(module)
             rankPattern[module] = .integer(kept.count)
-            alphaPattern[module] = .number(self.alpha * Double(kept.count) / Double(self.rank))
+            let share = scaling == .initial ? Double(kept.count) / Double(self.rank) : 1
+            alphaPattern[module] = .number(self.alpha * share)
         }
         var members = self.peftConfiguration(configuration, type: "LORA")
         members["r"] = .integer(self.rank)

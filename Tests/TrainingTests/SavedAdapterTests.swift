@@ -13,6 +13,7 @@ import Training
         "alora": [
             "initialRank": .integer(2), "maximumRank": .integer(4), "prunedRanks": .integer(8), "rounds": .integer(2),
             "firstEpochs": .number(0.5), "roundEpochs": .number(0.5), "importanceExamples": .integer(8),
+            "scaling": .text("current"),
         ],
     ]
     /// Room for each of these, and another scale than theirs; nothing happens in the one step.
@@ -20,7 +21,9 @@ import Training
     private static let room: [String: Settings] = [
         "lora": ["rank": .integer(6)], "adalora": ["initialRank": .integer(6), "targetRank": .integer(2)],
         "sora": ["rank": .integer(6), "sparsity": .number(0)],
-        "alora": ["initialRank": .integer(1), "maximumRank": .integer(6), "rounds": .integer(0)],
+        "alora": [
+            "initialRank": .integer(1), "maximumRank": .integer(6), "rounds": .integer(0), "scaling": .text("current"),
+        ],
     ]
 
     /// A trained shard's logits, and the folder of its adapter.
