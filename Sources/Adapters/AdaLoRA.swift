@@ -240,10 +240,12 @@ private final class AdaLoRAAdaptation: LowRankAdaptation {
     func check(steps: Int, perEpoch: Int) throws(InvalidRun) { try self.plan.check(steps: steps) }
 
     func addPenalty(team: Team) -> Double {
-        let factors = self.places.flatMap {
-            [Factor.rows(self.store[$0.path + ".lora_A"]), .columns(self.store[$0.path + ".lora_B"])]
-        }
-        return self.penalty.accumulate(factors, team: team)
+        self.penalty.accumulate(
+            self.places.flatMap {
+                [.rows(self.store[$0.path + ".lora_A"]), .columns(self.store[$0.path + ".lora_B"])]
+            },
+            team: team
+        )
     }
 
     func update(_ step: FinishedStep, team: Team) {

@@ -79,8 +79,10 @@ private final class LoRAAdaptation: LowRankAdaptation {
     }
 
     func addPenalty(team: Team) -> Double {
-        let updates = self.places.compactMap(self.update)
-        return self.penalty.accumulate(updates.flatMap { [.rows($0.a), .columns($0.b)] }, team: team)
+        self.penalty.accumulate(
+            self.places.compactMap(self.update).flatMap { [.rows($0.a), .columns($0.b)] },
+            team: team
+        )
     }
 
     var keptRanks: [(place: LayerPlace, path: String, kept: [Int])] {

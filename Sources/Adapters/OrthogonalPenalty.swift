@@ -54,8 +54,9 @@ enum OrthogonalPenalty: Sendable {
     /// Adds to the factors' gradients.
     ///
     /// - Returns: the penalty.
-    func accumulate(_ factors: [Factor], team: Team) -> Double {
+    func accumulate(_ gather: @autoclosure () -> [Factor], team: Team) -> Double {
         guard self.weight > 0 else { return 0 }
+        let factors = gather()
         let values = Matrix(rows: 1, columns: factors.count)
         let target = values.mutableView[0]
         team.forEach(factors.count) { _, index in
