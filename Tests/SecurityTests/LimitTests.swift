@@ -24,9 +24,10 @@ import Wire
     }
 
     /// Goal: strangers that begin handshakes and never end them take no places from those who can prove themselves.
-    @Test func `slow handshakes are bounded in number and in time`() async throws {
+    @Test func `slow handshakes are bounded in number`() async throws {
+        // Longer than the test: none of the strangers may end before its time.
         let listener = try await self.cluster.listenAndEcho(
-            limits: ListenerLimits(handshakes: 2, connection: ConnectionLimits(handshakeSeconds: 6))
+            limits: ListenerLimits(handshakes: 2, connection: ConnectionLimits(handshakeSeconds: 600))
         )
         // Proved before: not counted among them.
         let early = try await self.cluster.dial(listener)
@@ -45,7 +46,7 @@ import Wire
         #expect(await self.cluster.log.line(containing: "at their handshake").contains("there are 2 connections"))
         try await early.send(Frame(kind: 1, payload: []))
         #expect(try await early.next()?.kind == 1)
-        for stranger in strangers { try await stranger.closeFuture.get() }
+        for stranger in strangers { try await stranger.close() }
         while listener.connectionCount > 1 { try await Task.sleep(for: .milliseconds(5)) }
         let late = try await self.cluster.dial(listener)
         try await late.send(Frame(kind: 1, payload: []))
