@@ -50,7 +50,7 @@ import Testing
         (
             "handshakes and frames that never end",
             [
-                "slow handshakes are bounded in number and in time", "a handshake that never comes to its end",
+                "slow handshakes are bounded in number", "a handshake that never comes to its end",
                 "a frame that trickles in does not hold a connection",
             ]
         ),
