@@ -66,6 +66,8 @@ public struct Worker: Sendable {
         case hurried
         /// The coordinator has no more work.
         case dismissed
+        /// It was connected for so long and was given nothing.
+        case idle(seconds: Int)
         /// No coordinator answered for so long.
         case unreachable(seconds: Int)
     }
@@ -102,6 +104,8 @@ public struct Worker: Sendable {
         public var dialSecondsLimit = 8
         /// How long the very first connection may take.
         public var firstConnectionSeconds = 15
+        /// How long a worker stays connected that is given nothing; without it, for ever.
+        public var idleSeconds: Int?
         /// How long a worker without a coordinator keeps what it has.
         public var graceSeconds = 24 * 3600
         /// From the request to stop until the trainer is killed.
@@ -166,6 +170,8 @@ public struct Worker: Sendable {
     /// When the connection ended or, before the first, when the process started.
     var disconnectedSince: Instant?
     var wasConnected = false
+    /// Since when it has been connected and had nothing to do.
+    var idleSince: Instant?
     var attempts: [LeaseToken: Attempt] = [:]
     /// Set once the worker is to leave; passes at the latest then.
     var leaveDeadline: Instant?
@@ -205,6 +211,7 @@ public struct Worker: Sendable {
         directives += self.passTime(at: now)
         directives += self.startReady()
         directives += self.sendPending()
+        self.noteIdleness(at: now)
         directives += self.departIfDone(at: now)
         if self.departure == nil, let wake = self.earliestDeadline { directives.append(.wake(at: wake)) }
         self.checkInvariants()

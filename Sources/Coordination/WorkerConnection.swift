@@ -64,6 +64,10 @@ extension Worker {
         return directives
     }
 
+    mutating func noteIdleness(at now: Instant) {
+        self.idleSince = self.isConnected && self.attempts.isEmpty ? self.idleSince ?? now : nil
+    }
+
     mutating func departIfDone(at now: Instant) -> [Directive] {
         guard self.departure == nil else { return [] }
         if let deadline = self.leaveDeadline {
@@ -76,6 +80,7 @@ extension Worker {
             if isAllSpooled, !self.isConnected { return self.depart(.asked) }
         }
         if self.isDismissed, self.attempts.isEmpty { return self.depart(.dismissed) }
+        if let time = self.idleEnd, time <= now { return self.depart(.idle(seconds: self.limits.idleSeconds ?? 0)) }
         if let since = self.disconnectedSince {
             let patience = self.wasConnected ? self.limits.graceSeconds : self.limits.firstConnectionSeconds
             if since + patience <= now { return self.depart(.unreachable(seconds: patience)) }
@@ -87,6 +92,12 @@ extension Worker {
         self.departure = departure
         let running = self.attempts.filter { if case .running = $0.value.phase { true } else { false } }
         return running.keys.sorted().map(Directive.kill) + [.leave(departure)]
+    }
+
+    /// When to leave for want of work.
+    private var idleEnd: Instant? {
+        guard let since = self.idleSince, let seconds = self.limits.idleSeconds else { return nil }
+        return since + seconds
     }
 
     /// When to begin to leave by oneself.
@@ -106,6 +117,7 @@ extension Worker {
         } else if let leaveTime = self.leaveTime {
             deadlines.append(leaveTime)
         }
+        if let idleEnd = self.idleEnd { deadlines.append(idleEnd) }
         if let since = self.disconnectedSince {
             deadlines.append(
                 since + (self.wasConnected ? self.limits.graceSeconds : self.limits.firstConnectionSeconds)

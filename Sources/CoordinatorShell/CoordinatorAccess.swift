@@ -4,41 +4,44 @@ internal import Foundation
 internal import Transport
 public import Wire
 
-/// Where a coordinator that runs on this machine is reached: a file of its state folder.
+/// Where the coordinator of a state folder is reached: a file of that folder, which may lie on several machines.
 struct CoordinatorAddress: Hashable, Sendable {
+    /// As it listens.
     var host: String
     var port: Int
+    /// Its machine's name, and how others reach it.
+    var machine: String
+    var reachableHost: String
 
     init(host: String, port: Int) {
         self.host = host
         self.port = port
+        self.machine = ProcessInfo.processInfo.hostName
+        self.reachableHost = MachineAddress.reachable(host)
     }
 
     /// What a coordinator has written; nil where there is none, or it is no address.
     init?(_ state: StateFolder) {
-        guard let data = FileManager.default.contents(atPath: state.addressFile), data.count <= Self.bytesLimit,
-            let text = String(data: data, encoding: .utf8), let space = text.firstIndex(of: " "),
-            let port = Int(text[text.index(after: space)...].filter { !$0.isNewline })
-        else { return nil }
-        self.init(host: String(text[..<space]), port: port)
+        guard let bytes = try? DurableFile.read(state.addressFile, bytesLimit: Self.bytesLimit) else { return nil }
+        let words = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace).map(String.init)
+        guard words.count == 4, let port = Int(words[1]) else { return nil }
+        (self.host, self.port, self.machine, self.reachableHost) = (words[0], port, words[2], words[3])
     }
 
-    private static let bytesLimit = 512
+    private static let bytesLimit = 1024
 
     func save(_ state: StateFolder) throws(StorageError) {
-        try DurableFile.write(Array("\(self.host) \(self.port)\n".utf8), to: state.addressFile)
+        let text = "\(self.host) \(self.port) \(self.machine) \(self.reachableHost)\n"
+        try DurableFile.write(Array(text.utf8), to: state.addressFile)
     }
 
     static func remove(_ state: StateFolder) { unlink(state.addressFile) }
 
-    /// For processes on this machine: an address that stands for all of its own is replaced by the loopback's.
-    var localHost: String {
-        switch self.host {
-        case "0.0.0.0": "127.0.0.1"
-        case "::": "::1"
-        default: self.host
-        }
-    }
+    /// Whether the coordinator runs on the machine that asks.
+    var isHere: Bool { self.machine == ProcessInfo.processInfo.hostName }
+
+    /// For the machine that asks.
+    var hostFromHere: String { self.isHere ? MachineAddress.local(self.host) : self.reachableHost }
 }
 
 /// A person's way to a coordinator's list of workers: through the coordinator where one runs, else in its store.
@@ -125,6 +128,25 @@ public enum CoordinatorAccess: Sendable {
     }
 }
 
+extension Store {
+    /// Opens a folder's store for reading. Where its coordinator runs on another machine, that one copies it first: an
+    /// SQLite file that is written on one machine cannot be read on another meanwhile.
+    ///
+    /// - Throws: ``StoreError``; ``OperatorRefusal`` where the coordinator does not copy it; errors of `Transport` where
+    ///   it cannot be reached.
+    public static func reading(_ state: StateFolder, version: String) async throws -> Store {
+        let isElsewhere = CoordinatorAddress(state).map { !$0.isHere } ?? false
+        guard isElsewhere, let coordinator = try await CoordinatorAccess.running(state, version: version) else {
+            return try Store(reading: state.database)
+        }
+        guard let name = try await coordinator.lines(.copyStore).first, !name.contains("/") else {
+            throw MessageError.unexpected("the coordinator does not say where its store's copy is")
+        }
+        defer { unlink("\(state.path)/\(name)") }
+        return try Store(reading: "\(state.path)/\(name)")
+    }
+}
+
 /// A connection to a coordinator that runs, as an operator: with a certificate made for it from the state folder's
 /// authority, which whoever may read that folder can do.
 public struct OperatorClient: Sendable {
@@ -141,7 +163,7 @@ public struct OperatorClient: Sendable {
         }
         let identity = try CertificateAuthority(folder: state.authority)
             .makeIdentity(role: .operator, name: "operator", validSeconds: Self.certificateSeconds)
-        self.connection = try await Dialer.connect(host: address.localHost, port: address.port, identity: identity)
+        self.connection = try await Dialer.connect(host: address.hostFromHere, port: address.port, identity: identity)
         guard case .welcome = try await self.ask(.hello(OperatorHello(version: version))) else {
             throw MessageError.unexpected("the coordinator's first message is no welcome")
         }
@@ -165,7 +187,15 @@ public struct OperatorClient: Sendable {
         return lines
     }
 
-    func workers() async throws -> [WorkerRecord] {
+    /// Where a sweep stands.
+    public func snapshot(of sweep: String) async throws -> CoordinatorSnapshot {
+        guard case .snapshot(let snapshot) = try await self.ask(.snapshot(sweep: sweep)) else {
+            throw MessageError.unexpected("the coordinator answers with another message than where it stands")
+        }
+        return snapshot
+    }
+
+    public func workers() async throws -> [WorkerRecord] {
         var workers: [WorkerRecord] = []
         while true {
             guard case .workers(let more) = try await self.ask(.workers(after: workers.last?.name ?? "")) else {

@@ -337,6 +337,7 @@ final class CoordinatorLoop: Sendable {
             guard let failure = failures.last else { return }
             self.notify(.failed(Self.name(key, state), failure, verdict))
         case .released(let lease): state.started.remove(lease.token)
+        case .sweep(let terms) where terms.standing == .cancelled: self.notify(.sweepCancelled(terms.name))
         case .granted, .checkpoints, .retried, .sweep: break
         }
     }

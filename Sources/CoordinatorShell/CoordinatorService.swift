@@ -29,30 +29,14 @@ public enum CoordinatorNotice: Hashable, Sendable {
     case ranTwice(String, on: [WorkerName], difference: String?)
     /// Every shard of this sweep is done or given up.
     case sweepEnded(String)
+    /// A person cancelled this sweep.
+    case sweepCancelled(String)
     /// Every shard of every sweep is done or given up.
     case ended
     /// Everything was handed back, as was asked for.
     case drained
     /// It can no longer write: it has stopped, and nothing that it acknowledged is lost.
     case broken(String)
-}
-
-/// A running attempt, for people.
-public struct RunningShard: Hashable, Sendable {
-    public var key: ShardKey
-    public var name: String
-    public var worker: WorkerName
-    public var progress: AttemptProgress?
-}
-
-/// Where a sweep stands at one moment.
-public struct CoordinatorSnapshot: Hashable, Sendable {
-    public var total: Int
-    public var done: Int
-    /// Given up, quarantined ones included.
-    public var failed: Int
-    public var running: [RunningShard]
-    public var workers: [WorkerName]
 }
 
 /// A coordinator at work: its port, its store, its blobs.
@@ -68,6 +52,8 @@ public final class CoordinatorService: Sendable {
     private let authority: CertificateAuthority
     let logger: Logger
     let listener = Mutex<Listener?>(nil)
+    /// What the workers that are connected said of themselves, and on which link.
+    let hellos = Mutex<[WorkerName: (link: ObjectIdentifier, hello: Hello)]>([:])
     /// Links that may still have something to send.
     private let openLinks = Mutex(0)
     /// Files that lie elsewhere and are served by digest, and the written manifests of their folders.
@@ -169,9 +155,14 @@ public final class CoordinatorService: Sendable {
         return listener.port
     }
 
-    /// A line by which so many machines may join until then.
-    public func joinLine(host: String, port: Int, uses: Int, validSeconds: Int64) throws(StoreError) -> JoinLine {
-        let token = JoinToken()
+    /// A line by which so many machines may join until then; one with an earlier line's token replaces that line.
+    public func joinLine(
+        host: String,
+        port: Int,
+        uses: Int,
+        validSeconds: Int64,
+        token: JoinToken = JoinToken()
+    ) throws(StoreError) -> JoinLine {
         try self.store.addJoinToken(token, uses: uses, validUntilSeconds: currentSeconds() + validSeconds)
         return JoinLine(
             host: host,
@@ -181,13 +172,30 @@ public final class CoordinatorService: Sendable {
         )
     }
 
+    /// Lets machines join by a file. The token that stands in it goes on being good, unless somebody who knows it was
+    /// banned; nothing is written where the file says all there is to say: it may be one that is only to be read.
+    ///
+    /// - Parameter host: where machines that read the file reach this coordinator.
+    /// - Throws: ``StoreError``; as ``JoinFile/read()`` and ``JoinFile/write(_:)``.
+    public func letIn(by file: JoinFile, host: String, port: Int, uses: Int, validSeconds: Int64) throws {
+        let before = try file.read()
+        var token = JoinToken()
+        if let before, before.authorityKeyDigest == self.authority.publicKeyDigest,
+            try !self.store.hasLetInBanned(before.token)
+        {
+            token = before.token
+        }
+        let line = try self.joinLine(host: host, port: port, uses: uses, validSeconds: validSeconds, token: token)
+        if line != before { try file.write(line) }
+    }
+
     /// Grants nothing more and has everything handed back; ``CoordinatorNotice/drained`` follows.
     public func drain() { self.loop.post(.event(.drainRequested)) }
 
-    /// Where all sweeps together stand; `nil` once the coordinator has stopped.
-    public func snapshot() async -> CoordinatorSnapshot? {
+    /// Where a sweep stands, or all of them together; `nil` once the coordinator has stopped.
+    public func snapshot(of sweep: String? = nil) async -> CoordinatorSnapshot? {
         await self.loop.ask { coordinator, names in
-            let counts = coordinator.counts()
+            let counts = coordinator.counts(of: sweep)
             return CoordinatorSnapshot(
                 total: counts.total,
                 done: counts.done,
@@ -249,8 +257,10 @@ extension CoordinatorService {
                     await link.run()
                     self.openLinks.withLock { $0 -= 1 }
                 }
+                self.hellos.withLock { $0[worker] = (link.id, hello) }
                 self.loop.post(.joined(worker, hello, link))
                 await self.listen(to: connection, of: worker, link)
+                self.hellos.withLock { if $0[worker]?.link == link.id { $0[worker] = nil } }
                 self.loop.post(.lost(worker, link.id))
                 link.close()
             }

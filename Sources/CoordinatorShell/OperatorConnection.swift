@@ -38,11 +38,14 @@ extension CoordinatorService {
             case .hello: return .refused(reason: "it said hello twice")
             case .workers(let name):
                 let connected = Set(await self.loop.ask { coordinator, _ in coordinator.workers } ?? [])
+                let hellos = self.hellos.withLock { $0 }
                 let workers = try self.store.workers(after: name, limit: OperatorRequest.workersLimit)
                 return .workers(
                     workers.map { worker in
                         var worker = worker
                         worker.isConnected = connected.contains(worker.name)
+                        worker.host = hellos[worker.name]?.hello.host
+                        worker.job = hellos[worker.name]?.hello.job
                         return worker
                     }
                 )
@@ -52,6 +55,13 @@ extension CoordinatorService {
             case .change(let change): try self.change(change)
             case .retry(let sweep): return .text(["\(try self.retry(sweep)) shards are tried again"])
             case .explain(let name): return try await self.explain(name)
+            case .snapshot(let sweep):
+                _ = try self.store.sweep(named: sweep)
+                guard let snapshot = await self.snapshot(of: sweep) else {
+                    throw StoreError("the coordinator has stopped")
+                }
+                return .snapshot(snapshot)
+            case .copyStore: return .text([try self.store.copy()])
             case .obstacles: return .text(await self.loop.ask { coordinator, _ in coordinator.obstacles() } ?? [])
             }
             return .done

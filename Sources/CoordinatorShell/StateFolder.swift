@@ -1,10 +1,12 @@
 public import Files
+public import Transport
 
 /// Where everything of a coordinator lives.
 ///
 ///     quintet.sqlite   sweeps, shards, results, leases
 ///     blobs/           checkpoints by digest
 ///     authority/       the certificate authority, and what is left of the one before
+///     join             how workers of a cluster manager join
 ///     address          where the coordinator that runs is reached
 ///     workers/         what the local workers keep
 ///     lock             held by the coordinator that runs
@@ -27,6 +29,8 @@ public struct StateFolder: Hashable, Sendable {
     public var blobs: String { "\(self.path)/blobs" }
     public var authority: String { "\(self.path)/authority" }
     public func worker(_ name: String) -> String { "\(self.path)/workers/\(name)" }
+    /// The file by which workers of a cluster manager join.
+    public var joinFile: JoinFile { JoinFile("\(self.path)/join") }
     /// Written by the coordinator that has opened its port.
     var addressFile: String { "\(self.path)/address" }
     private var lockFile: String { "\(self.path)/lock" }
@@ -36,11 +40,20 @@ public struct StateFolder: Hashable, Sendable {
     /// - Throws: ``StoreError`` where there is none.
     public func requireStore() throws(StoreError) { try Store.require(self.database) }
 
+    /// The process of this machine whose coordinator has opened its port; `nil` where there is none.
+    public var coordinatorProcess: Int? {
+        CoordinatorAddress(self) == nil ? nil : FolderLock.holder(of: self.lockFile)
+    }
+
     /// Makes the folder where it is missing and takes it for this process.
     ///
     /// - Throws: ``StateFolderError`` where another coordinator has it, `StorageError` where it cannot be made.
     public func lock() throws -> FolderLock {
-        if let lock = try self.lockIfFree() { return lock }
+        if let lock = try self.lockIfFree() {
+            // Of a coordinator that was killed.
+            CoordinatorAddress.remove(self)
+            return lock
+        }
         let holder = FolderLock.holder(of: self.lockFile).map { " (process \($0))" } ?? ""
         throw StateFolderError(
             "the state folder \(self.path) is used by another coordinator\(holder); stop it, or give another --state"

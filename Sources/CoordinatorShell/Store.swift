@@ -136,6 +136,20 @@ public final class Store: Sendable {
         try self.refuseDamage()
     }
 
+    /// Copies the store as it is now into a file beside it, for one reader.
+    ///
+    /// - Returns: the file's name.
+    func copy() throws(StoreError) -> String {
+        let name = "copy-\(UInt64.random(in: .min ... .max)).sqlite"
+        let path = DurableFile.parent(of: self.path) + "/" + name
+        try storing(path) {
+            let target = try DatabaseQueue(path: path)
+            try self.queue.backup(to: target)
+            try target.close()
+        }
+        return name
+    }
+
     deinit { self.settleLog() }
 
     /// - Throws: ``StoreError`` where there is no file of that name.

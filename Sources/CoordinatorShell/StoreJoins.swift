@@ -31,13 +31,30 @@ public struct EnrolmentPolicy: Hashable, Sendable {
 
 // How machines get their certificates: by a token the first time, by their key afterwards.
 extension Store {
-    /// Makes a token good for so many machines until then.
+    /// Makes a token good for so many machines until then, those that it has let in before among them.
     public func addJoinToken(_ token: JoinToken, uses: Int, validUntilSeconds: Int64) throws(StoreError) {
         try self.write { database in
             try database.execute(
-                sql: "INSERT INTO joinToken VALUES (?, ?, ?)",
+                sql: """
+                    INSERT INTO joinToken VALUES (?, ?, ?) ON CONFLICT DO UPDATE
+                    SET uses = excluded.uses, validSeconds = excluded.validSeconds
+                    """,
                 arguments: [token.digest.description, uses, validUntilSeconds]
             )
+        }
+    }
+
+    /// Whether a worker that came in by the token was banned: it knows it.
+    func hasLetInBanned(_ token: JoinToken) throws(StoreError) -> Bool {
+        try self.read { database in
+            try Bool.fetchOne(
+                database,
+                sql: """
+                    SELECT EXISTS (SELECT * FROM joined JOIN worker ON worker = name
+                    WHERE token = ? AND state = ?)
+                    """,
+                arguments: [token.digest.description, WorkerRecord.State.banned.rawValue]
+            ) ?? false
         }
     }
 

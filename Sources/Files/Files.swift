@@ -67,9 +67,14 @@ public enum DurableFile {
 
     /// The content of a small file; `nil` where there is none.
     ///
-    /// - Throws: ``StorageError`` where it cannot be read, is longer than the limit, or is a symbolic link.
-    public static func read(_ path: String, bytesLimit: Int) throws(StorageError) -> [UInt8]? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+    /// - Throws: ``StorageError`` where it cannot be read, is longer than the limit, or is a symbolic link and those are
+    ///   not followed.
+    public static func read(
+        _ path: String,
+        bytesLimit: Int,
+        followsLinks: Bool = false
+    ) throws(StorageError) -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | (followsLinks ? 0 : O_NOFOLLOW))
         guard descriptor >= 0 else {
             guard errno == ENOENT else { throw StorageError("read", path) }
             return nil

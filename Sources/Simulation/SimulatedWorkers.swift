@@ -102,7 +102,7 @@ extension SimulatedCluster {
             case .asked: self.seen.insert(.asked)
             case .hurried: self.seen.insert(.hurried)
             case .dismissed: self.seen.insert(.dismissed)
-            case .unreachable: break
+            case .idle, .unreachable: break
             }
             self.note("\(self.machines[index].name) leaves: \(departure)")
             self.kill(index, withPower: true)

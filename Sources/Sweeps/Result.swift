@@ -65,13 +65,27 @@ public struct Environment: Hashable, Codable, Sendable {
     public var operatingSystem: String
     /// Quintet's version.
     public var version: String
+    /// The machine's name.
+    public var host: String?
+    /// What a cluster manager called the job: see ``ClusterJob``.
+    public var job: String?
 
-    public init(processor: String, kernelClass: String, threads: Int, operatingSystem: String, version: String) {
+    public init(
+        processor: String,
+        kernelClass: String,
+        threads: Int,
+        operatingSystem: String,
+        version: String,
+        host: String? = nil,
+        job: String? = nil
+    ) {
         self.processor = processor
         self.kernelClass = kernelClass
         self.threads = threads
         self.operatingSystem = operatingSystem
         self.version = version
+        self.host = host
+        self.job = job
     }
 }
 

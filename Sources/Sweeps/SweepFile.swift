@@ -72,10 +72,10 @@ struct SweepFileReader {
         return definition
     }
 
-    private func compose(_ yaml: String) throws(SweepFileError) -> Node {
+    func compose(_ yaml: String) throws(SweepFileError) -> Node {
         do {
             guard let node = try Yams.compose(yaml: yaml) else {
-                throw self.error(nil, "the file is empty; see the README for a grid")
+                throw self.error(nil, "the file is empty; the README has an example")
             }
             return node
         } catch let error as SweepFileError {

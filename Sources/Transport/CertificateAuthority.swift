@@ -42,6 +42,18 @@ public struct CertificateAuthority: Sendable {
         }
     }
 
+    /// Gives a folder that has no authority a copy of another folder's, which may hold links.
+    ///
+    /// - Throws: `StorageError` or ``CertificateError``, which name the file.
+    public static func copy(from source: String, to folder: String) throws {
+        let path = "\(source)/\(self.fileName)"
+        guard let text = try KeyFile.read(path, followsLinks: true) else {
+            throw CertificateError("there is no \(path): quintet invite makes one in a state folder's authority")
+        }
+        _ = try CertificateAuthority(text: text, path: path)
+        _ = try KeyFile.create(text, at: "\(folder)/\(self.fileName)")
+    }
+
     /// Makes a new authority in place of a folder's, for when the old one's file may have been read by others. Lines that
     /// let machines join name the new one from now on; workers that know the old one are still served until the window
     /// ends, and get certificates of the new one when they renew theirs.

@@ -7,8 +7,10 @@ enum KeyFile {
     private static let bytesLimit = 64 << 10
 
     /// The content of a file, or nil where there is none.
-    static func read(_ path: String) throws(StorageError) -> String? {
-        try DurableFile.read(path, bytesLimit: self.bytesLimit).map { String(decoding: $0, as: UTF8.self) }
+    static func read(_ path: String, followsLinks: Bool = false) throws(StorageError) -> String? {
+        try DurableFile.read(path, bytesLimit: self.bytesLimit, followsLinks: followsLinks).map {
+            String(decoding: $0, as: UTF8.self)
+        }
     }
 
     static func write(_ text: String, to path: String) throws(StorageError) {

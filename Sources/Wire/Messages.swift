@@ -126,6 +126,8 @@ public struct Hello: Hashable, Codable, Sendable {
     public var kernels: [String]?
     /// Until this machine is taken away.
     public var secondsLeft: Int?
+    /// What a cluster manager calls the job that the worker is.
+    public var job: String?
 
     public init(
         version: String,
@@ -138,7 +140,8 @@ public struct Hello: Hashable, Codable, Sendable {
         labels: [String]? = nil,
         kernelClass: String? = nil,
         kernels: [String]? = nil,
-        secondsLeft: Int? = nil
+        secondsLeft: Int? = nil,
+        job: String? = nil
     ) {
         self.magic = ProtocolVersion.magic
         self.protocolVersion = ProtocolVersion.current
@@ -153,6 +156,7 @@ public struct Hello: Hashable, Codable, Sendable {
         self.kernelClass = kernelClass
         self.kernels = kernels
         self.secondsLeft = secondsLeft
+        self.job = job
     }
 
     /// What it offers.
@@ -169,6 +173,8 @@ public struct Hello: Hashable, Codable, Sendable {
 
     /// The most labels that a worker may have, and the most kernels.
     public static let labelsLimit = 64
+    /// The longest name of a machine or job.
+    public static let nameBytesLimit = 255
     /// The most slots or leases that a worker may name.
     public static let slotsLimit = 1024
 
@@ -186,6 +192,12 @@ public struct Hello: Hashable, Codable, Sendable {
             return "the worker offers \(self.slots) slots; it may have 1 to \(Self.slotsLimit)"
         }
         guard self.holding.count <= 2 * Self.slotsLimit else { return "the worker names \(self.holding.count) leases" }
+        guard self.host.utf8.count <= Self.nameBytesLimit else {
+            return "its machine's name has \(self.host.utf8.count) bytes; it may have \(Self.nameBytesLimit)"
+        }
+        guard self.job?.utf8.count ?? 0 <= Self.nameBytesLimit else {
+            return "its job's name has \(self.job?.utf8.count ?? 0) bytes; it may have \(Self.nameBytesLimit)"
+        }
         guard self.labels?.count ?? 0 <= Self.labelsLimit else {
             return "the worker has \(self.labels?.count ?? 0) labels; it may have \(Self.labelsLimit)"
         }

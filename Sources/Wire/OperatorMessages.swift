@@ -5,7 +5,7 @@
 
 public import Coordination
 public import Digests
-internal import Sweeps
+public import Sweeps
 
 /// From an operator to the coordinator.
 public enum OperatorRequest: Hashable, Sendable {
@@ -28,6 +28,11 @@ public enum OperatorRequest: Hashable, Sendable {
     case explain(String)
     /// What keeps all shards waiting? Answered by `text`, without a line where nothing does.
     case obstacles
+    /// Where does a sweep stand? Answered by `snapshot` or `refused`.
+    case snapshot(sweep: String)
+    /// Copy the store into the state folder, for a reader on another machine, who removes it. Answered by `text` with
+    /// the file's name, or by `refused`.
+    case copyStore
 
     /// The most workers in one reply.
     public static let workersLimit = 1000
@@ -43,6 +48,8 @@ public enum OperatorRequest: Hashable, Sendable {
         case retry = 70
         case explain = 71
         case obstacles = 72
+        case snapshot = 73
+        case copyStore = 74
     }
 }
 
@@ -55,6 +62,7 @@ public enum OperatorReply: Hashable, Sendable {
     case workers([WorkerRecord])
     /// Lines for a person.
     case text([String])
+    case snapshot(CoordinatorSnapshot)
 
     /// The byte that says which message a frame holds.
     package enum Kind: UInt8, CaseIterable, Sendable {
@@ -63,6 +71,7 @@ public enum OperatorReply: Hashable, Sendable {
         case done = 194
         case workers = 195
         case text = 196
+        case snapshot = 197
     }
 }
 
@@ -142,6 +151,9 @@ public struct WorkerRecord: Hashable, Codable, Sendable {
     public var certificateEndSeconds: Int64?
     /// Whether it is at work now; nil where nobody knows, because no coordinator runs.
     public var isConnected: Bool?
+    /// The machine's name, and what a cluster manager calls its job, while it is at work.
+    public var host: String?
+    public var job: String?
 
     public init(
         name: String,
@@ -149,7 +161,9 @@ public struct WorkerRecord: Hashable, Codable, Sendable {
         state: State,
         joinedSeconds: Int64,
         certificateEndSeconds: Int64?,
-        isConnected: Bool? = nil
+        isConnected: Bool? = nil,
+        host: String? = nil,
+        job: String? = nil
     ) {
         self.name = name
         self.keyDigest = keyDigest
@@ -157,6 +171,53 @@ public struct WorkerRecord: Hashable, Codable, Sendable {
         self.joinedSeconds = joinedSeconds
         self.certificateEndSeconds = certificateEndSeconds
         self.isConnected = isConnected
+        self.host = host
+        self.job = job
+    }
+}
+
+extension WorkerRecord {
+    /// Where it is at work, for people.
+    public var place: String? {
+        let parts = [self.host, self.job].compactMap { $0 }
+        return parts.isEmpty ? nil : parts.joined(separator: ", ")
+    }
+}
+
+/// A running attempt, for people.
+public struct RunningShard: Hashable, Codable, Sendable {
+    public var key: ShardKey
+    public var name: String
+    public var worker: WorkerName
+    public var progress: AttemptProgress?
+
+    public init(key: ShardKey, name: String, worker: WorkerName, progress: AttemptProgress?) {
+        self.key = key
+        self.name = name
+        self.worker = worker
+        self.progress = progress
+    }
+}
+
+/// Where a sweep, or all of a coordinator's, stand at one moment.
+public struct CoordinatorSnapshot: Hashable, Codable, Sendable {
+    public var total: Int
+    public var done: Int
+    /// Given up, quarantined ones included.
+    public var failed: Int
+    /// Of all sweeps; at most ``runningLimit`` are told.
+    public var running: [RunningShard]
+    public var workers: [WorkerName]
+
+    /// No terminal has more lines.
+    public static let runningLimit = 256
+
+    public init(total: Int, done: Int, failed: Int, running: [RunningShard], workers: [WorkerName]) {
+        self.total = total
+        self.done = done
+        self.failed = failed
+        self.running = Array(running.prefix(Self.runningLimit))
+        self.workers = Array(workers.prefix(OperatorRequest.workersLimit))
     }
 }
 
@@ -177,6 +238,8 @@ extension OperatorRequest {
         case .retry(let sweep): try Frame(kind: Kind.retry.rawValue, encoding: OfName(name: sweep))
         case .explain(let name): try Frame(kind: Kind.explain.rawValue, encoding: OfName(name: name))
         case .obstacles: Frame(kind: Kind.obstacles.rawValue, payload: [])
+        case .snapshot(let sweep): try Frame(kind: Kind.snapshot.rawValue, encoding: OfName(name: sweep))
+        case .copyStore: Frame(kind: Kind.copyStore.rawValue, payload: [])
         }
     }
 
@@ -197,6 +260,8 @@ extension OperatorRequest {
         case .retry: self = .retry(sweep: try decode(frame, OfName.self).name)
         case .explain: self = .explain(try decode(frame, OfName.self).name)
         case .obstacles: self = .obstacles
+        case .snapshot: self = .snapshot(sweep: try decode(frame, OfName.self).name)
+        case .copyStore: self = .copyStore
         }
     }
 }
@@ -212,6 +277,7 @@ extension OperatorReply {
         case .done: Frame(kind: Kind.done.rawValue, payload: [])
         case .workers(let workers): try Frame(kind: Kind.workers.rawValue, encoding: workers)
         case .text(let lines): try Frame(kind: Kind.text.rawValue, encoding: lines)
+        case .snapshot(let snapshot): try Frame(kind: Kind.snapshot.rawValue, encoding: snapshot)
         }
     }
 
@@ -226,6 +292,7 @@ extension OperatorReply {
         case .done: self = .done
         case .workers: self = .workers(try decode(frame))
         case .text: self = .text(try decode(frame))
+        case .snapshot: self = .snapshot(try decode(frame))
         }
     }
 }

@@ -41,9 +41,9 @@ final class IdentityKeeper: Sendable {
     }
 
     convenience init(_ identity: Identity, options: WorkerOptions, logger: Logger) {
-        let line = options.joinLine
         self.init(identity, folder: options.folder.path, logger: logger) {
-            try await Enrolment.renew($0, host: line.host, port: line.port)
+            let line = try options.join.line()
+            return try await Enrolment.renew($0, host: line.host, port: line.port)
         }
     }
 

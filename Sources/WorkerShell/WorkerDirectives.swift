@@ -50,12 +50,13 @@ extension WorkerService {
             labels: self.options.labels.sorted(),
             kernelClass: self.options.kernelClass,
             kernels: self.options.kernels.sorted(),
-            secondsLeft: self.options.endsAt.map { max(0, Int((($0 - ContinuousClock.now) / .seconds(1)))) }
+            secondsLeft: self.options.endsAt.map { max(0, Int((($0 - ContinuousClock.now) / .seconds(1)))) },
+            job: self.options.job
         )
-        let line = self.options.joinLine
-        Task { [mailbox = self.mailbox, keeper = self.identity, folder = self.options.folder] in
+        Task { [mailbox = self.mailbox, keeper = self.identity, options = self.options] in
             let link: CoordinatorLink
             do {
+                let line = try options.join.line()
                 let identity = try await keeper.current()
                 link = try await CoordinatorLink(host: line.host, port: line.port, identity: identity, hello: hello)
             } catch let refusal as WorkerRefused {
@@ -74,7 +75,7 @@ extension WorkerService {
                 mailbox.post(.said(message, id))
             } onUpload: { upload, isStored in
                 let (token, digest) = (upload.lease.token, upload.checkpoint.digest)
-                if isStored { folder.attempt(token).dropUpload(digest) }
+                if isStored { options.folder.attempt(token).dropUpload(digest) }
                 mailbox.post(.event(isStored ? .uploaded(token, digest) : .uploadRefused(token, digest)))
             }
             mailbox.post(.unlinked(id, reason: failure.map { "\($0)" } ?? "the coordinator hung up"))

@@ -9,7 +9,7 @@ internal import Wire
 
 /// What a worker is told at its start.
 public struct WorkerOptions: Sendable {
-    public var joinLine: JoinLine
+    public var join: JoinSource
     /// Locked by the caller.
     public var folder: WorkerFolder
     public var cache: FolderCache
@@ -30,10 +30,12 @@ public struct WorkerOptions: Sendable {
     public var kernels: Set<String>
     /// When this machine is taken away: the worker has handed everything back by then.
     public var endsAt: ContinuousClock.Instant?
+    /// What a cluster manager calls the job that this worker is.
+    public var job: String?
     public var limits: Worker.Limits
 
     public init(
-        joinLine: JoinLine,
+        join: JoinSource,
         folder: WorkerFolder,
         cache: FolderCache,
         slots: Int,
@@ -45,10 +47,11 @@ public struct WorkerOptions: Sendable {
         kernelClass: String? = nil,
         kernels: Set<String> = [],
         endsAt: ContinuousClock.Instant? = nil,
+        job: String? = nil,
         limits: Worker.Limits = Worker.Limits()
     ) {
         precondition(!trainer.isEmpty, "no trainer")
-        self.joinLine = joinLine
+        self.join = join
         self.folder = folder
         self.cache = cache
         self.slots = slots
@@ -60,6 +63,7 @@ public struct WorkerOptions: Sendable {
         self.kernelClass = kernelClass
         self.kernels = kernels
         self.endsAt = endsAt
+        self.job = job
         self.limits = limits
     }
 }

@@ -5,7 +5,7 @@ public import Reports
 import Sweeps
 
 /// `quintet collect`
-struct Collect: ParsableCommand {
+struct Collect: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Print a sweep's table: one row a method, one column a task, averaged over seeds."
     )
@@ -29,8 +29,8 @@ struct Collect: ParsableCommand {
     )
     var against: PublishedTable?
 
-    func run() throws {
-        let store = try Store(reading: self.state.folder.database)
+    func run() async throws {
+        let store = try await self.state.readableStore()
         let report = try SweepReport(of: try store.sweep(named: self.sweep), in: store, against: self.against)
         let output = Terminal.standardOutput
         output.write(report.rendered(as: self.format, partial: self.partial, styled: output.isStyled))

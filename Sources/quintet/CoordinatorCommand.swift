@@ -18,6 +18,21 @@ struct CoordinatorCommand: AsyncParsableCommand {
     @Option(help: "How many machines may join by the line that it prints.")
     var joins = 1
 
+    @Option(
+        name: .customLong("grid"),
+        help: ArgumentHelp("A grid to take in at the start; may be given several times.", valueName: "grid.yaml")
+    )
+    var grids: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Take the certificate authority of this folder, where the state folder has none yet.",
+            valueName: "dir"
+        )
+    )
+    var authority: String?
+
+    @OptionGroup var reach: ReachOptions
     @OptionGroup var disk: DiskOptions
     @OptionGroup var state: StateOptions
 
@@ -31,8 +46,16 @@ struct CoordinatorCommand: AsyncParsableCommand {
     func run() async throws {
         let lock = try self.state.folder.lock()
         defer { withExtendedLifetime(lock) {} }
+        if let authority { try CertificateAuthority.copy(from: authority, to: self.state.folder.authority) }
         let store = try Store(writing: self.state.folder.database)
         let display = ProgressDisplay(isInteractive: false)
+        for grid in self.grids {
+            let text = try readText(grid, what: "grid")
+            // What is there already keeps its standing, also where that is paused or cancelled.
+            if try store.sweeps().contains(where: { $0.definition == text }) { continue }
+            var plan = try await SweepPlan(yaml: text, file: grid)
+            _ = try plan.submit(to: store)
+        }
         let sweeps = try store.sweeps().reversed().filter { $0.terms.standing != .cancelled }
         for sweep in sweeps { try SweepFolders().check(try store.folders(of: sweep.name)) }
         let service = try CoordinatorService(
@@ -48,11 +71,13 @@ struct CoordinatorCommand: AsyncParsableCommand {
         )
         let address = try SessionOptions.address(self.listen)
         let port = try await service.start(host: address.host, port: address.port)
+        try self.reach.letIn(service, by: nil, host: address.host, port: port)
+        let reached = try self.reach.address(host: address.host, port: port)
         let line = try service.joinLine(
-            host: MachineAddress.reachable(address.host),
-            port: port,
+            host: reached.host,
+            port: reached.port,
             uses: self.joins,
-            validSeconds: SessionOptions.joinLineSeconds
+            validSeconds: ReachOptions.joinLineSeconds
         )
         display.write("a machine joins with: quintet worker --join \(line)")
         let signals = InterruptSignals { count in

@@ -4,7 +4,7 @@ import Sweeps
 import Training
 
 /// `quintet export`
-struct Export: ParsableCommand {
+struct Export: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Write a finished shard's scored parameters as Hugging Face's PEFT or transformers load them."
     )
@@ -20,8 +20,8 @@ struct Export: ParsableCommand {
 
     @OptionGroup var state: StateOptions
 
-    func run() throws {
-        let store = try Store(reading: self.state.folder.database)
+    func run() async throws {
+        let store = try await self.state.readableStore()
         for (sweep, shard) in try store.shards(named: [self.shard]) {
             let finished = try FinishedShard(shard, of: sweep, in: store, blobs: self.state.folder.blobs)
             let files = try finished.model().exported(

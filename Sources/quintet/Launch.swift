@@ -15,8 +15,9 @@ struct Launch: AsyncParsableCommand {
     @OptionGroup var session: SessionOptions
 
     func run() async throws {
-        let yaml = try readGrid(self.grid)
+        let yaml = try readText(self.grid, what: "grid")
         _ = try SweepDefinition(yaml: yaml, file: self.grid)
+        if self.session.detach { return try await DetachedSession(state: self.state.folder).start() }
         let lock = try self.state.folder.lock()
         let store = try Store(writing: self.state.folder.database)
         var plan = try await SweepPlan(yaml: yaml, file: self.grid)

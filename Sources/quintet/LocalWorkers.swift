@@ -7,7 +7,7 @@ import Wire
 import WorkerShell
 
 /// The worker processes that a session starts on its own machine, and starts again when they die.
-final class LocalWorkers: Sendable {
+final class LocalWorkers: WorkerLauncher {
     private struct State {
         var running: [String: ProcessRun] = [:]
         /// Ends in a row that came soon after the start.
@@ -19,11 +19,9 @@ final class LocalWorkers: Sendable {
         var waiter: CheckedContinuation<Void, Never>?
     }
 
-    private let folder: StateFolder
+    private let context: LaunchContext
     private let authority: CertificateAuthority
-    private let options: SessionOptions
     private let joinLine: JoinLine
-    private let say: @Sendable (String) -> Void
     private let state = Mutex(State())
 
     private static let namePrefix = "local-"
@@ -36,21 +34,10 @@ final class LocalWorkers: Sendable {
 
     static func isLocal(_ worker: String) -> Bool { worker.hasPrefix(Self.namePrefix) }
 
-    /// - Parameters:
-    ///   - host: where the coordinator is reached from this machine.
-    ///   - say: takes lines for people.
-    init(
-        state: StateFolder,
-        authority: CertificateAuthority,
-        options: SessionOptions,
-        port: Int,
-        host: String,
-        say: @escaping @Sendable (String) -> Void
-    ) {
-        self.folder = state
+    /// - Parameter host: where the coordinator is reached from this machine.
+    init(_ context: LaunchContext, authority: CertificateAuthority, host: String, port: Int) {
+        self.context = context
         self.authority = authority
-        self.options = options
-        self.say = say
         // Local workers are given their certificates: the token is one that nobody accepts.
         self.joinLine = JoinLine(
             host: host,
@@ -60,12 +47,11 @@ final class LocalWorkers: Sendable {
         )
     }
 
-    /// - Parameter onAllGone: called when the last one has ended and none is started again.
     func start(onAllGone: @escaping @Sendable () async -> Void) throws {
         self.state.withLock { $0.onAllGone = onAllGone }
-        for index in 0..<self.options.workers {
+        for index in 0..<self.context.options.localWorkerCount {
             let name = "\(Self.namePrefix)\(index)"
-            let folder = self.folder.worker(name)
+            let folder = self.context.state.worker(name)
             try DurableFile.makeFolder(folder)
             let identity = try? Identity(folder: folder)
             if identity?.authority.keyDigest != self.authority.publicKeyDigest
@@ -79,10 +65,12 @@ final class LocalWorkers: Sendable {
 
     private func launch(_ name: String) throws {
         let arguments = [
-            "worker", "--lifeline", "--folder", self.folder.worker(name), "--slots", "\(self.options.slots)",
-            "--threads", "\(self.options.threadsPerShard)",
+            "worker", "--lifeline", "--folder", self.context.state.worker(name), "--slots",
+            "\(self.context.options.slots)",
+            "--threads", "\(self.context.options.threadsPerShard)",
             // They share one machine.
-            "--memory", "\((ProcessInfo.processInfo.physicalMemory >> 20) / UInt64(self.options.workers))",
+            "--memory",
+            "\((ProcessInfo.processInfo.physicalMemory >> 20) / UInt64(self.context.options.localWorkerCount))",
         ]
         var environment = ProcessInfo.processInfo.environment
         // Not among the arguments, which every user of the machine can read.
@@ -93,7 +81,7 @@ final class LocalWorkers: Sendable {
             arguments: arguments,
             environment: environment,
             lineBytesLimit: Self.lineBytesLimit
-        ) { [say = self.say] line in
+        ) { [say = self.context.say] line in
             if line.isError { say("\(name): \(line.text)") }
         } onExit: { [weak self] exit in
             self?.note(exit, of: name, after: (ContinuousClock.now - started) / .seconds(1))
@@ -117,7 +105,7 @@ final class LocalWorkers: Sendable {
         waiter?.resume()
         if let onAllGone { Task { await onAllGone() } }
         guard restarts else { return }
-        self.say("\(name) ended with \(exit) and is started again")
+        self.context.say("\(name) ended with \(exit) and is started again")
         DispatchQueue.global().asyncAfter(deadline: .now() + Self.restartSeconds) { [weak self] in
             self?.restart(name)
         }
@@ -129,20 +117,10 @@ final class LocalWorkers: Sendable {
             return !state.isStopping
         }
         guard isWanted else { return }
-        do { try self.launch(name) } catch { self.say("\(error)") }
+        do { try self.launch(name) } catch { self.context.say("\(error)") }
     }
 
-    /// How workers come to leave.
-    enum Stopping {
-        /// The coordinator has told them.
-        case dismissed
-        /// They are told now.
-        case asked
-        case atOnce
-    }
-
-    /// Waits a little for workers that leave; what is left is ended, its trainers with it.
-    func stop(_ stopping: Stopping) async {
+    func stop(_ stopping: WorkerStopping) async {
         let running = self.state.withLock { state in
             state.isStopping = true
             return Array(state.running.values)

@@ -10,7 +10,8 @@ extension ProgressDisplay {
     func tell(_ notice: CoordinatorNotice) {
         switch notice {
         case .workerJoined(let worker, let hello) where !LocalWorkers.isLocal(worker):
-            self.write("\(worker) joined from \(hello.host) with \(hello.slots) × \(hello.threads) threads")
+            let job = hello.job.map { ", \($0)," } ?? ""
+            self.write("\(worker) joined from \(hello.host)\(job) with \(hello.slots) × \(hello.threads) threads")
         case .workerLost(let worker) where !LocalWorkers.isLocal(worker): self.write("\(worker) is gone")
         case .started(let name, let worker, let step):
             self.report(.started(name: name, worker: worker, step: step))
@@ -38,7 +39,7 @@ extension ProgressDisplay {
             let places = workers.joined(separator: " and ")
             let outcome = difference.map { "gave different results on \(places): \($0)" }
             self.write("\(name) \(outcome ?? "gave the same bits on \(places)")")
-        case .workerJoined, .workerLost, .sweepEnded, .ended, .drained, .broken, .released: break
+        case .workerJoined, .workerLost, .sweepEnded, .sweepCancelled, .ended, .drained, .broken, .released: break
         }
     }
 }

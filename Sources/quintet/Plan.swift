@@ -21,7 +21,7 @@ struct Plan: ParsableCommand {
     var format = PlanFormat.terminal
 
     func run() throws {
-        let sweep = try SweepDefinition(yaml: try readGrid(self.grid), file: self.grid)
+        let sweep = try SweepDefinition(yaml: try readText(self.grid, what: "grid"), file: self.grid)
         let plan = try GridPlan(of: sweep, methods: self.methods, tasks: self.tasks)
         let output = Terminal.standardOutput
         output.write(try plan.rendered(as: self.format, styled: output.isStyled))

@@ -7,7 +7,7 @@ import Tensors
 import Training
 
 /// `quintet predict`
-struct Predict: ParsableCommand {
+struct Predict: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run finished shards' scored parameters on their tasks' test files, for the benchmarks' servers."
     )
@@ -37,11 +37,11 @@ struct Predict: ParsableCommand {
         }
     }
 
-    func run() throws {
+    func run() async throws {
         guard BLAS.useOneThread() else {
             throw ValidationError("OpenBLAS does not keep to one thread; set OPENBLAS_NUM_THREADS=1.")
         }
-        let store = try Store(reading: self.state.folder.database)
+        let store = try await self.state.readableStore()
         let named = try store.shards(named: self.shards)
         for (sweep, shard) in named {
             let folder = named.count == 1 ? self.into : "\(self.into)/\(shard.planned.name)"

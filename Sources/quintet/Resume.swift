@@ -27,6 +27,7 @@ struct Resume: AsyncParsableCommand {
 
     func run() async throws {
         try self.state.folder.requireStore()
+        if self.session.detach { return try await DetachedSession(state: self.state.folder).start() }
         let lock = try self.state.folder.lock()
         let store = try Store(writing: self.state.folder.database)
         var sweep = try store.sweep(named: self.sweep)

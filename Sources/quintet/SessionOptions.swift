@@ -1,10 +1,39 @@
 import ArgumentParser
 import Foundation
 
-/// How `launch` and `resume` run a sweep on this machine.
+/// Where a session's workers run.
+enum WorkerPlace: Hashable, ExpressibleByArgument {
+    /// As jobs of Slurm.
+    case slurm
+    /// On the machines of a file, through ssh.
+    case hosts(String)
+
+    init?(argument: String) {
+        switch argument {
+        case "slurm": self = .slurm
+        case let path where path.hasSuffix(".yaml") || path.hasSuffix(".yml"): self = .hosts(path)
+        default: return nil
+        }
+    }
+}
+
+/// How `launch` and `resume` run a sweep.
 struct SessionOptions: ParsableArguments {
-    @Option(help: "Worker processes on this machine; 0 leaves the work to machines that join.")
-    var workers = 2
+    @Option(
+        help: ArgumentHelp(
+            "Run the workers elsewhere: slurm, or a YAML file of hosts that ssh reaches.",
+            valueName: "slurm|hosts.yaml"
+        )
+    )
+    var on: WorkerPlace?
+
+    @Option(
+        help: """
+            Worker processes on this machine (default: 2), or jobs at once on Slurm (default: 8); 0 leaves the work to \
+            machines that join.
+            """
+    )
+    var workers: Int?
 
     @Option(help: "Shards that each worker trains at once.")
     var slots = 1
@@ -20,20 +49,29 @@ struct SessionOptions: ParsableArguments {
     )
     var listen: String?
 
-    /// How long a join line is good for.
-    static let joinLineSeconds: Int64 = 24 * 3600
-
     @Option(help: "How many machines may join by the line that --listen prints.")
     var joins = 1
 
     @Flag(help: "Machines that join wait until quintet approve lets them in.")
     var approveByHand = false
 
+    @Flag(help: "Run in the background, or on Slurm as a job; quintet status --follow shows it.")
+    var detach = false
+
+    @OptionGroup var reach: ReachOptions
     @OptionGroup var disk: DiskOptions
 
+    @Argument(
+        parsing: .postTerminator,
+        help: ArgumentHelp("With --on slurm, options for sbatch.", valueName: "sbatch options")
+    )
+    var launcherOptions: [String] = []
+
+    private static let localWorkers = 2
+
     func validate() throws {
-        guard (0...256).contains(self.workers) else {
-            throw ValidationError("--workers is \(self.workers); give 0 to 256.")
+        if let workers, !(0...256).contains(workers) {
+            throw ValidationError("--workers is \(workers); give 0 to 256.")
         }
         guard (1...256).contains(self.slots) else { throw ValidationError("--slots is \(self.slots); give 1 to 256.") }
         if let threads, !(1...1024).contains(threads) {
@@ -42,27 +80,43 @@ struct SessionOptions: ParsableArguments {
         guard (1...100_000).contains(self.joins) else {
             throw ValidationError("--joins is \(self.joins); give 1 to 100000.")
         }
-        if self.workers == 0, self.listen == nil {
+        if self.workers == 0, !self.mayOthersJoin {
             throw ValidationError("--workers 0 without --listen leaves nobody to work; give one of them another value.")
+        }
+        if case .hosts = self.on, self.workers != nil {
+            throw ValidationError("--workers is for this machine or Slurm; the file of hosts says what runs where.")
+        }
+        if self.on != .slurm, let first = self.launcherOptions.first {
+            throw ValidationError("\(first) after -- is for sbatch; give --on slurm, or leave it out.")
         }
         _ = try self.address()
     }
 
+    /// On this machine.
+    var localWorkerCount: Int { self.on == nil ? self.workers ?? Self.localWorkers : 0 }
+
     var threadsPerShard: Int {
-        self.threads ?? max(1, ProcessInfo.processInfo.activeProcessorCount / max(1, self.workers * self.slots))
+        self.threads
+            ?? max(1, ProcessInfo.processInfo.activeProcessorCount / max(1, self.localWorkerCount * self.slots))
     }
 
-    /// Where to listen: by default on this machine alone, on any port.
+    /// Whether machines may join that the session does not start workers on.
+    var mayOthersJoin: Bool { self.listen != nil || self.reach.joinFile != nil }
+
+    /// Whether nobody works but this machine.
+    var isAlone: Bool { self.on == nil && !self.mayOthersJoin }
+
+    /// Where to listen, on any port unless one is given: for this machine alone, or for those on which workers run.
     func address() throws -> (host: String, port: Int) {
-        try self.listen.map(Self.address) ?? ("127.0.0.1", 0)
+        try self.listen.map { try Self.address($0) } ?? (self.isAlone ? "127.0.0.1" : "0.0.0.0", 0)
     }
 
     /// `HOST:PORT` taken apart.
-    static func address(_ listen: String) throws -> (host: String, port: Int) {
-        guard let colon = listen.lastIndex(of: ":"), let port = Int(listen[listen.index(after: colon)...]),
+    static func address(_ text: String, option: String = "--listen") throws -> (host: String, port: Int) {
+        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
             (0...65_535).contains(port)
-        else { throw ValidationError("--listen is \(listen); give HOST:PORT, such as 0.0.0.0:7461.") }
-        let host = listen[..<colon].trimmingPrefix("[")
+        else { throw ValidationError("\(option) is \(text); give HOST:PORT, such as 0.0.0.0:7461.") }
+        let host = text[..<colon].trimmingPrefix("[")
         return (String(host.hasSuffix("]") ? host.dropLast() : host), port)
     }
 }

@@ -6,7 +6,7 @@ public import Reports
 import Sweeps
 
 /// `quintet show`
-struct Show: ParsableCommand {
+struct Show: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Print what finished shards came to, side by side: training, and the scores on each split."
     )
@@ -35,8 +35,8 @@ struct Show: ParsableCommand {
         throw ValidationError("--format json holds the ranks already; leave out --ranks and --svg, or --format json.")
     }
 
-    func run() throws {
-        let store = try Store(reading: self.state.folder.database)
+    func run() async throws {
+        let store = try await self.state.readableStore()
         let report = try RunReport(of: self.shards, in: store)
         let output = Terminal.standardOutput
         if self.ranks || self.svg != nil {

@@ -42,6 +42,11 @@ struct StateOptions: ParsableArguments {
         try await CoordinatorAccess(self.folder, version: Quintet.version)
     }
 
+    /// The store for reading, wherever its coordinator runs.
+    func readableStore() async throws -> Store {
+        try await Store.reading(self.folder, version: Quintet.version)
+    }
+
     /// Everything that the folder holds, and the lock that keeps coordinators away meanwhile.
     ///
     /// - Parameters:

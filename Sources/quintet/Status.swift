@@ -14,24 +14,31 @@ struct Status: AsyncParsableCommand {
     @Argument(help: "The sweep; without it, all.")
     var sweep: String?
 
+    @Flag(help: "Show the sweep (without a name, the one launched last) at work until it is over, then its table.")
+    var follow = false
+
     @OptionGroup var state: StateOptions
 
     func run() async throws {
-        let store = try Store(reading: self.state.folder.database)
+        let store = try await self.state.readableStore()
+        if self.follow {
+            let sweep = try store.sweep(named: self.sweep)
+            let shards = try store.shards(of: sweep)
+            return try await FollowedSweep(state: self.state.folder, sweep: sweep.name, shards: shards).run { false }
+        }
+        let coordinator = try? await CoordinatorAccess.running(self.state.folder, version: Quintet.version)
+        let workers = (try? await coordinator?.workers()) ?? []
         let sweeps = try self.sweep == nil ? store.sweeps() : [store.sweep(named: self.sweep)]
         let output = Terminal.standardOutput
-        for sweep in sweeps { output.write(Self.text(sweep, try store.shards(of: sweep))) }
-        for line in await self.obstacles() { output.write(oneLine(line, limit: 400) + "\n") }
-    }
-
-    /// What the coordinator that runs is up against; nothing where none runs or answers.
-    private func obstacles() async -> [String] {
-        let coordinator = try? await CoordinatorAccess.running(self.state.folder, version: Quintet.version)
-        return (try? await coordinator?.lines(.obstacles)) ?? []
+        for sweep in sweeps { output.write(Self.text(sweep, try store.shards(of: sweep), workers)) }
+        for line in (try? await coordinator?.lines(.obstacles)) ?? [] { output.write(oneLine(line, limit: 400) + "\n") }
     }
 
     /// One line for the sweep, and one for each shard without a result.
-    static func text(_ sweep: StoredSweep, _ shards: [SweepShard]) -> String {
+    ///
+    /// - Parameter workers: those that are known.
+    static func text(_ sweep: StoredSweep, _ shards: [SweepShard], _ workers: [WorkerRecord] = []) -> String {
+        let places = Dictionary(workers.map { ($0.name, $0.place) }) { first, _ in first }
         let done = shards.count { $0.result != nil }
         let failed = shards.count { $0.result == nil && $0.givenUp == .failed }
         let quarantined = shards.count { $0.result == nil && $0.givenUp == .quarantined }
@@ -41,7 +48,7 @@ struct Status: AsyncParsableCommand {
                 + (quarantined == 0 ? "" : ", \(quarantined) quarantined")
         ]
         for shard in shards where shard.result == nil {
-            lines.append("\(shard.planned.name)  \(Self.state(of: shard))")
+            lines.append("\(shard.planned.name)  \(Self.state(of: shard, places))")
         }
         return lines.enumerated().map { index, line in
             (index == 0 ? "" : "  ") + oneLine(line, limit: 400) + "\n"
@@ -49,12 +56,17 @@ struct Status: AsyncParsableCommand {
     }
 
     /// What became of a shard without a result.
-    static func state(of shard: SweepShard) -> String {
+    ///
+    /// - Parameter places: where workers are, by name.
+    static func state(of shard: SweepShard, _ places: [String: String?] = [:]) -> String {
         let checkpoint = shard.checkpoints?.last.map { ", checkpoint at step \($0.step)" } ?? ""
         if let givenUp = shard.givenUp {
             return "\(givenUp.rawValue): \(shard.failures?.last?.message ?? "no reason is known")"
         }
-        if let worker = shard.worker { return "given to \(worker)\(checkpoint)" }
+        if let worker = shard.worker {
+            let place = (places[worker] ?? nil).map { " (\($0))" } ?? ""
+            return "given to \(worker)\(place)\(checkpoint)"
+        }
         let last = shard.failures?.last.map { "; last try: \($0.message)" } ?? ""
         return "waiting\(checkpoint)\(last)"
     }

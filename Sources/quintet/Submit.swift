@@ -15,7 +15,7 @@ struct Submit: AsyncParsableCommand {
     @OptionGroup var state: StateOptions
 
     func run() async throws {
-        let text = try readGrid(self.grid)
+        let text = try readText(self.grid, what: "grid")
         // What is wrong with the grid itself is told here, before anybody is asked.
         _ = try SweepDefinition(yaml: text, file: self.grid)
         let coordinator = try await self.state.coordinator()

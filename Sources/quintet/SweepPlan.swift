@@ -61,21 +61,22 @@ extension SweepPlan {
     }
 }
 
-/// A grid file's text.
+/// The text of a file that a person wrote.
 ///
-/// - Throws: ``GridFileError`` where it cannot be read.
-func readGrid(_ path: String) throws -> String {
+/// - Parameter what: what it should be, for messages.
+/// - Throws: ``TextFileError`` where it cannot be read.
+func readText(_ path: String, what: String) throws -> String {
     guard let file = FileHandle(forReadingAtPath: path) else {
-        throw GridFileError("cannot read the grid \(path): \(String(cString: strerror(errno)))")
+        throw TextFileError("cannot read the \(what) \(path): \(String(cString: strerror(errno)))")
     }
     guard let data = try file.read(upToCount: SweepDefinition.fileLimitBytes + 1),
         let text = String(data: data, encoding: .utf8)
-    else { throw GridFileError("the grid \(path) is empty or not UTF-8") }
+    else { throw TextFileError("the \(what) \(path) is empty or not UTF-8") }
     return text
 }
 
-/// A grid file that cannot be read.
-struct GridFileError: Error, CustomStringConvertible {
+/// A file that cannot be read.
+struct TextFileError: Error, CustomStringConvertible {
     let description: String
 
     init(_ description: String) { self.description = description }

@@ -26,6 +26,7 @@ struct SweepSession {
     private enum End {
         case ended
         case drained
+        case cancelled
         case hurried
         case broken(String)
     }
@@ -42,21 +43,21 @@ struct SweepSession {
         let end = try await self.work(display)
         display.finish()
         switch end {
-        case .ended: try self.printTable()
+        case .ended: try self.sweep.printTable(from: self.store, state: self.state)
+        case .cancelled:
+            print(
+                "sweep \(self.sweep.name) was cancelled; quintet resume \(self.sweep.name)\(self.state.argument) goes on"
+            )
+            throw ExitCode(130)
         case .drained, .hurried:
             // Shells know an interrupted program by this code.
-            print("resume with: quintet resume \(self.sweep.name)\(self.stateArgument)")
+            print("resume with: quintet resume \(self.sweep.name)\(self.state.argument)")
             throw ExitCode(130)
         case .broken(let reason):
             throw SessionError(
-                "\(reason); what was finished is kept: quintet resume \(self.sweep.name)\(self.stateArgument)"
+                "\(reason); what was finished is kept: quintet resume \(self.sweep.name)\(self.state.argument)"
             )
         }
-    }
-
-    private var stateArgument: String {
-        let usual = StateFolder.chosen(nil, environment: ProcessInfo.processInfo.environment)
-        return usual == self.state ? "" : " --state \(self.state.path)"
     }
 
     private func work(_ display: ProgressDisplay) async throws -> End {
@@ -78,16 +79,9 @@ struct SweepSession {
         )
         let address = try self.options.address()
         let port = try await service.start(host: address.host, port: address.port)
-        if self.options.listen != nil {
-            let host = MachineAddress.reachable(address.host)
-            let line = try service.joinLine(
-                host: host,
-                port: port,
-                uses: self.options.joins,
-                validSeconds: SessionOptions.joinLineSeconds
-            )
-            display.write("another machine joins with: quintet worker --join \(line)")
-        }
+        let usualFile = self.options.on == nil ? nil : self.state.joinFile
+        try self.options.reach.letIn(service, by: usualFile, host: address.host, port: port)
+        if self.options.listen != nil { display.write(try self.joinText(service, address.host, port)) }
         let ends = AsyncStream<End>.makeStream()
         let signals = InterruptSignals { count in
             if count == 1 {
@@ -97,19 +91,12 @@ struct SweepSession {
                 ends.continuation.yield(.hurried)
             }
         }
-        let workers = LocalWorkers(
-            state: self.state,
-            authority: authority,
-            options: self.options,
-            port: port,
-            host: MachineAddress.local(address.host),
-            say: { display.write($0) }
-        )
-        let isAlone = self.options.listen == nil
+        let workers = try self.launcher(service, authority, host: address.host, port: port, display)
         try workers.start {
             // Workers that leave because all is done are no news.
-            guard isAlone, let now = await service.snapshot(), now.done + now.failed < now.total else { return }
-            ends.continuation.yield(.broken("no worker is left on this machine"))
+            guard !self.options.mayOthersJoin, let now = await service.snapshot(), now.done + now.failed < now.total
+            else { return }
+            ends.continuation.yield(.broken("no worker is left"))
         }
         let showing = Task { await self.show(service, shards, display) }
         let watching = Task { await self.watch(service, display, ends.continuation) }
@@ -124,44 +111,56 @@ struct SweepSession {
         return end
     }
 
-    private static func stopping(after end: End) -> LocalWorkers.Stopping {
+    private func joinText(_ service: CoordinatorService, _ host: String, _ port: Int) throws -> String {
+        let address = try self.options.reach.address(host: host, port: port)
+        let line = try service.joinLine(
+            host: address.host,
+            port: address.port,
+            uses: self.options.joins,
+            validSeconds: ReachOptions.joinLineSeconds
+        )
+        return "another machine joins with: quintet worker --join \(line)"
+    }
+
+    /// What starts the workers, where the options say.
+    private func launcher(
+        _ service: CoordinatorService,
+        _ authority: CertificateAuthority,
+        host: String,
+        port: Int,
+        _ display: ProgressDisplay
+    ) throws -> any WorkerLauncher {
+        let context = LaunchContext(
+            state: self.state,
+            options: self.options,
+            sweep: self.sweep.name,
+            joinFile: self.options.reach.joinFile.map(JoinFile.init) ?? self.state.joinFile,
+            say: { display.write($0) },
+            shardsLeft: { await service.snapshot().map { $0.total - $0.done - $0.failed } }
+        )
+        switch self.options.on {
+        case nil: return LocalWorkers(context, authority: authority, host: MachineAddress.local(host), port: port)
+        case .hosts(let path):
+            return SSHWorkers(
+                context,
+                hosts: try HostsFile(yaml: try readText(path, what: "file of hosts"), file: path)
+            )
+        case .slurm: throw SessionError("not yet")
+        }
+    }
+
+    private static func stopping(after end: End) -> WorkerStopping {
         switch end {
         case .ended: .dismissed
-        case .drained: .asked
+        case .drained, .cancelled: .asked
         case .hurried, .broken: .atOnce
         }
     }
 
     /// Redraws where the sweep stands, over and over.
     private func show(_ service: CoordinatorService, _ shards: [SweepShard], _ display: ProgressDisplay) async {
-        let started = ContinuousClock.now
-        let before = shards.count { $0.result != nil }
-        let sizes = Dictionary(
-            shards.map { ($0.key, ResolvedSettings($0.planned.settings).integer("batchSize")) }
-        ) { first, _ in first }
-        let name = self.sweep.name
-        await display.run {
-            let now = await service.snapshot()
-            return ProgressSnapshot(
-                sweep: name,
-                total: now?.total ?? shards.count,
-                done: now?.done ?? before,
-                failed: now?.failed ?? 0,
-                doneBefore: Double(before),
-                elapsedSeconds: (ContinuousClock.now - started) / .seconds(1),
-                running: (now?.running ?? []).map { shard in
-                    ProgressSnapshot.Running(
-                        name: shard.name,
-                        worker: shard.worker,
-                        step: shard.progress?.step ?? 0,
-                        steps: shard.progress?.steps,
-                        batchSize: sizes[shard.key] ?? 1,
-                        loss: shard.progress?.loss,
-                        samplesPerSecond: shard.progress?.samplesPerSecond
-                    )
-                }
-            )
-        }
+        let progress = SweepProgress(sweep: self.sweep.name, shards: shards)
+        await display.run { progress.snapshot(await service.snapshot()) }
     }
 
     /// How much of what was leased was training, for people.
@@ -190,29 +189,16 @@ struct SweepSession {
             case .released(let more): time += more
             case .ended: ends.yield(.ended)
             case .drained: ends.yield(.drained)
-            case .stalled(let reason) where self.options.listen == nil:
+            case .sweepCancelled(self.sweep.name): ends.yield(.cancelled)
+            case .stalled(let reason) where self.options.isAlone:
                 ends.yield(.broken("no worker can go on; \(reason)"))
-            case .outOfRoom(let reason, isStalled: true) where self.options.listen == nil:
+            case .outOfRoom(let reason, isStalled: true) where self.options.isAlone:
                 ends.yield(.broken("no space left for checkpoints; \(reason)"))
             case .broken(let reason): ends.yield(.broken(reason))
             default: break
             }
         }
         return time
-    }
-
-    private func printTable() throws {
-        let output = Terminal.standardOutput
-        let report = try SweepReport(of: self.sweep, in: self.store)
-        output.write("\n" + report.rendered(as: .terminal, styled: output.isStyled))
-        let shards = try self.store.shards(of: self.sweep)
-        guard shards.allSatisfy({ $0.result != nil }) else {
-            let failed = shards.count { $0.result == nil }
-            throw SessionError(
-                "\(failed) of \(shards.count) shards failed; quintet status \(self.sweep.name)\(self.stateArgument) says "
-                    + "why, quintet resume \(self.sweep.name)\(self.stateArgument) tries them again"
-            )
-        }
     }
 }
 

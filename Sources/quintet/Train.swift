@@ -122,7 +122,9 @@ struct Train: ParsableCommand {
                 kernelClass: BLAS.kernelClass,
                 threads: order.threads,
                 operatingSystem: ProcessInfo.processInfo.operatingSystemVersionString,
-                version: Quintet.version
+                version: Quintet.version,
+                host: ProcessInfo.processInfo.hostName,
+                job: ClusterJob.name(environment: ProcessInfo.processInfo.environment)
             )
             let run = try TrainingRun(
                 order,

@@ -18,7 +18,7 @@ struct Why: AsyncParsableCommand {
     @OptionGroup var state: StateOptions
 
     func run() async throws {
-        let store = try Store(reading: self.state.folder.database)
+        let store = try await self.state.readableStore()
         if let worker = try store.workers().first(where: { $0.name == self.shard }) {
             return Self.show([worker.name] + (try await self.live(worker.name) ?? ["no coordinator runs"]))
         }

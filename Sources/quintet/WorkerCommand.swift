@@ -6,6 +6,7 @@ import Fetching
 import Files
 import Foundation
 import Logging
+import Sweeps
 import Tensors
 import Transport
 import Wire
@@ -23,6 +24,14 @@ struct WorkerCommand: AsyncParsableCommand {
 
     @Option(help: "The line that the coordinator printed; default: the environment's \(Self.joinVariable).")
     var join: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A file that holds the line, waited for, and read again where the coordinator is away.",
+            valueName: "file"
+        )
+    )
+    var joinFile: String?
 
     @Option(help: "Shards trained at once.")
     var slots = 1
@@ -47,6 +56,9 @@ struct WorkerCommand: AsyncParsableCommand {
     )
     var deadline: Int?
 
+    @Option(help: ArgumentHelp("Leave after so long without work; by default stay.", valueName: "seconds"))
+    var idle: Int?
+
     @Option(help: "Where backbones and data are kept; default: QUINTET_CACHE or ~/.cache/quintet.")
     var cache: String?
 
@@ -69,6 +81,12 @@ struct WorkerCommand: AsyncParsableCommand {
         if let deadline, !Hello.secondsLeftRange.contains(deadline) {
             throw ValidationError("--deadline is \(deadline); give 0 to \(Hello.secondsLeftRange.upperBound) seconds.")
         }
+        if let idle, !Hello.secondsLeftRange.contains(idle) {
+            throw ValidationError("--idle is \(idle); give 0 to \(Hello.secondsLeftRange.upperBound) seconds.")
+        }
+        if self.join != nil, self.joinFile != nil {
+            throw ValidationError("--join and --join-file are both given; give one of them.")
+        }
         guard self.labels.count <= Hello.labelsLimit else {
             throw ValidationError("--label is given \(self.labels.count) times; give at most \(Hello.labelsLimit).")
         }
@@ -83,21 +101,22 @@ struct WorkerCommand: AsyncParsableCommand {
 
     func run() async throws {
         if self.lifeline { Lifeline.watch() }
-        guard let text = self.join ?? ProcessInfo.processInfo.environment[Self.joinVariable] else {
-            throw ValidationError("--join is missing; copy the line that the coordinator printed.")
-        }
-        let line = try JoinLine(parsing: text)
+        let source = try self.source()
         // Trainers need not know it.
         unsetenv(Self.joinVariable)
+        let line = try await Self.line(of: source)
         let (folder, lock) = try self.lockFolder(line)
         defer { withExtendedLifetime(lock) {} }
-        let identity = try await Self.identity(line, folder.path)
+        let identity = try await Self.identity(source, folder.path)
         var logger = Logger(label: "worker") { StreamLogHandler.standardError(label: $0) }
         // A session sees for itself when its own workers come and go.
         logger.logLevel = self.lifeline ? .notice : .info
         let cores = ProcessInfo.processInfo.activeProcessorCount
+        var limits = Worker.Limits()
+        limits.idleSeconds = self.idle
+        if case .file = source { limits.firstConnectionSeconds = Self.patienceSeconds }
         let options = WorkerOptions(
-            joinLine: line,
+            join: source,
             folder: folder,
             cache: FolderCache(self.cache ?? Cache().folder.path),
             slots: self.slots,
@@ -108,7 +127,9 @@ struct WorkerCommand: AsyncParsableCommand {
             labels: Set(self.labels),
             kernelClass: BLAS.kernelClass,
             kernels: BLAS.possibleKernels,
-            endsAt: self.secondsLeft.map { ContinuousClock.now + .seconds($0) }
+            endsAt: self.secondsLeft.map { ContinuousClock.now + .seconds($0) },
+            job: ClusterJob.name(environment: ProcessInfo.processInfo.environment),
+            limits: limits
         )
         let service = WorkerService(options, identity: identity, logger: logger)
         let signals = InterruptSignals { _ in service.leave() }
@@ -117,13 +138,21 @@ struct WorkerCommand: AsyncParsableCommand {
         }
         let end = await service.run()
         signals.cancel()
-        if !self.lifeline, case .departed(.dismissed, _) = end { print("the sweep is finished") }
+        if !self.lifeline { Self.tell(end) }
         try Self.finish(end, line)
+    }
+
+    private static func tell(_ end: WorkerService.End) {
+        switch end {
+        case .departed(.dismissed, _): print("the sweep is finished")
+        case .departed(.idle(let seconds), _): print("nothing to do for \(seconds) s")
+        default: break
+        }
     }
 
     private static func finish(_ end: WorkerService.End, _ line: JoinLine) throws {
         switch end {
-        case .departed(.asked, _), .departed(.dismissed, _): return
+        case .departed(.asked, _), .departed(.dismissed, _), .departed(.idle, _): return
         case .departed(.hurried, _):
             throw SessionError("left without handing everything back; start the worker again to offer what is finished")
         case .departed(.unreachable(let seconds), let error):
@@ -151,7 +180,44 @@ struct WorkerCommand: AsyncParsableCommand {
         throw SessionError("all \(Hello.slotsLimit) worker folders in \(state.path)/joined are in use; give --folder")
     }
 
-    /// The identity that this machine has for this coordinator, or one that it asks for with the line's token.
+    private func source() throws -> JoinSource {
+        if let joinFile { return .file(JoinFile(joinFile)) }
+        guard let text = self.join ?? ProcessInfo.processInfo.environment[Self.joinVariable] else {
+            throw ValidationError("--join is missing; copy the line that the coordinator printed, or give --join-file.")
+        }
+        return .line(try JoinLine(parsing: text))
+    }
+
+    /// How long a worker that joins by a file waits for a coordinator: it may be started before it.
+    private static let patienceSeconds = 600
+
+    /// The source's line, waited for where it is a file that is not there yet.
+    private static func line(of source: JoinSource) async throws -> JoinLine {
+        guard case .file(let file) = source else { return try source.line() }
+        for second in 0..<Self.patienceSeconds {
+            if let line = try file.read() { return line }
+            if second == 0 { Self.say("waiting for \(file.path), which the coordinator writes when it starts") }
+            try await Task.sleep(for: .seconds(1))
+        }
+        throw SessionError("there is no \(file.path) after \(Self.patienceSeconds) s; is the coordinator running?")
+    }
+
+    private static func say(_ text: String) { FileHandle.standardError.write(Data("\(text)\n".utf8)) }
+
+    /// The identity that this machine has for this coordinator, or one that it asks for with the line's token. By a
+    /// file, it asks again while nobody answers.
+    private static func identity(_ source: JoinSource, _ folder: String) async throws -> Identity {
+        let deadline = ContinuousClock.now + .seconds(Self.patienceSeconds)
+        while true {
+            do {
+                return try await Self.identity(try source.line(), folder)
+            } catch let error as ConnectionError {
+                guard case .file = source, ContinuousClock.now < deadline else { throw error }
+                try await Task.sleep(for: .seconds(1))
+            }
+        }
+    }
+
     private static func identity(_ line: JoinLine, _ folder: String) async throws -> Identity {
         if let identity = try Identity(folder: folder),
             identity.isOfCluster(authorityKeyDigest: line.authorityKeyDigest)
@@ -168,10 +234,7 @@ struct WorkerCommand: AsyncParsableCommand {
         return try await Enrolment.join(
             line,
             folder: folder,
-            onWaiting: { name in
-                let text = "\(name) waits for approval; on the coordinator's machine: quintet approve \(name)\n"
-                FileHandle.standardError.write(Data(text.utf8))
-            }
+            onWaiting: { Self.say("\($0) waits for approval; on the coordinator's machine: quintet approve \($0)") }
         )
     }
 }

@@ -21,9 +21,12 @@ struct Workers: AsyncParsableCommand {
     static func text(_ workers: [WorkerRecord]) -> String {
         guard !workers.isEmpty else { return "no worker has joined yet\n" }
         let rows = workers.map { worker in
-            [worker.name, Self.state(of: worker), Self.certificate(of: worker), "key \(worker.keyDigest.short)"]
+            [
+                worker.name, Self.state(of: worker), worker.place ?? "", Self.certificate(of: worker),
+                "key \(worker.keyDigest.short)",
+            ]
         }
-        let widths = (0..<4).map { column in rows.map { $0[column].count }.max() ?? 0 }
+        let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
         return rows.map { row in
             let cells = zip(row, widths).map { $0.padding(toLength: $1, withPad: " ", startingAt: 0) }
             return cells.joined(separator: "  ") + "\n"

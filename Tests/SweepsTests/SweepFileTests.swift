@@ -272,7 +272,7 @@ import Testing
 
     @Test func `an empty file is no grid`() {
         let error = #expect(throws: SweepFileError.self) { try SweepDefinition(yaml: "# nothing\n", file: "g.yaml") }
-        #expect(error.map { "\($0)" } == "g.yaml: the file is empty; see the README for a grid")
+        #expect(error.map { "\($0)" } == "g.yaml: the file is empty; the README has an example")
     }
 
     @Test(arguments: ["a b", "é", ".hidden", "../up", String(repeating: "a", count: 65)])

@@ -77,7 +77,7 @@ private final class Cluster {
             authorityKeyDigest: self.authority.publicKeyDigest
         )
         let options = WorkerOptions(
-            joinLine: line,
+            join: .line(line),
             folder: folder,
             cache: FolderCache(cache ?? self.files.cache),
             slots: slots,

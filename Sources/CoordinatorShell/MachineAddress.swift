@@ -1,15 +1,15 @@
-import Foundation
+internal import Foundation
 
 /// How this machine is reached at an address that it listens on.
-enum MachineAddress {
+public enum MachineAddress {
     /// For other machines: an address that stands for all of this machine's is replaced by one of them.
-    static func reachable(_ host: String) -> String {
+    public static func reachable(_ host: String) -> String {
         guard Self.wildcards.contains(host) else { return host }
         return Self.firstAddress ?? ProcessInfo.processInfo.hostName
     }
 
     /// For processes on this machine.
-    static func local(_ host: String) -> String {
+    public static func local(_ host: String) -> String {
         switch host {
         case "0.0.0.0": "127.0.0.1"
         case "::": "::1"
