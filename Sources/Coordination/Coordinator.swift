@@ -143,6 +143,8 @@ public struct Coordinator: Sendable {
     public struct Limits: Hashable, Sendable {
         /// How long a lease lives without being renewed.
         public var leaseSeconds = 30
+        /// A worker that has said nothing for so long, though it should every few seconds, gets no lease.
+        public var quietSeconds = 15
         /// Tries that a shard's own failures use up, where one worker alone can take it.
         public var experimentAttempts = 3
         /// Losses in a row, without a new checkpoint, that a shard survives.

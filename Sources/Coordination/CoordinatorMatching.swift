@@ -149,6 +149,8 @@ extension Coordinator {
             let reason = self.records[worker]?.suspensionReason ?? ""
             return "is suspended for \(Self.seconds(now, until)) s more: \(reason)"
         }
+        let quiet = self.limits.leaseSeconds - Int(Self.seconds(now, member.deadline))
+        if quiet >= self.limits.quietSeconds { return "has said nothing for \(quiet) s" }
         if let ends = member.endsAt, ends < now + self.limits.shortestLeaseSeconds {
             return "has too little time left to reach a checkpoint"
         }

@@ -303,6 +303,7 @@ final class CoordinatorLoop: Sendable {
         case .disconnect(let worker):
             self.deliver(to: worker, &state)
             state.links.removeValue(forKey: worker)?.close()
+            self.notify(.workerLost(worker))
         case .compare(let lease, let worker, let result): try self.compare(lease, worker, result, state)
         case .suspended(let worker, let seconds, let reason):
             self.notify(.suspended(worker, seconds: seconds, reason: reason))

@@ -134,7 +134,7 @@ struct WorkerCommand: AsyncParsableCommand {
         let service = WorkerService(options, identity: identity, logger: logger)
         let signals = InterruptSignals { _ in service.leave() }
         if !self.lifeline {
-            print("\(identity.name) works for \(line.host):\(line.port); Ctrl-C hands back and leaves")
+            Self.tell("\(identity.name) works for \(line.host):\(line.port); Ctrl-C hands back and leaves")
         }
         let end = await service.run()
         signals.cancel()
@@ -142,10 +142,13 @@ struct WorkerCommand: AsyncParsableCommand {
         try Self.finish(end, line)
     }
 
+    /// At once, also where the output is a file.
+    private static func tell(_ text: String) { Terminal.standardOutput.write("\(text)\n") }
+
     private static func tell(_ end: WorkerService.End) {
         switch end {
-        case .departed(.dismissed, _): print("the sweep is finished")
-        case .departed(.idle(let seconds), _): print("nothing to do for \(seconds) s")
+        case .departed(.dismissed, _): Self.tell("the sweep is finished")
+        case .departed(.idle(let seconds), _): Self.tell("nothing to do for \(seconds) s")
         default: break
         }
     }

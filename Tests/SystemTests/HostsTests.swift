@@ -1,100 +1,126 @@
 import Foundation
 import Testing
 
-/// Two network namespaces with a cable between them, gone again at the end. Needs root and `ip`.
-private final class TwoHosts: Sendable {
-    let (first, second): (String, String)
-    static let firstAddress = "10.213.77.1"
-    private static let secondAddress = "10.213.77.2"
-
-    init() async throws {
-        let id = ProcessInfo.processInfo.processIdentifier
-        (self.first, self.second) = ("quintet-\(id)-a", "quintet-\(id)-b")
-        try await Self.ip("netns add \(self.first)")
-        try await Self.ip("netns add \(self.second)")
-        let (cableA, cableB) = ("qa\(id % 1_000_000)", "qb\(id % 1_000_000)")
-        try await Self.ip("link add \(cableA) type veth peer name \(cableB)")
-        for (host, cable, address) in [
-            (self.first, cableA, Self.firstAddress), (self.second, cableB, Self.secondAddress),
-        ] {
-            try await Self.ip("link set \(cable) netns \(host)")
-            try await Self.ip("-n \(host) addr add \(address)/24 dev \(cable)")
-            try await Self.ip("-n \(host) link set \(cable) up")
-            try await Self.ip("-n \(host) link set lo up")
-        }
-    }
-
-    func remove() async {
-        for host in [self.first, self.second] { try? await Self.ip("netns del \(host)") }
-    }
-
-    static func prefix(_ host: String) -> [String] { ["ip", "netns", "exec", host] }
-
-    static func ip(_ words: String) async throws {
-        let running = try Running(
-            ["ip"] + words.split(separator: " ").map(String.init),
-            environment: ProcessInfo.processInfo.environment
-        )
-        let code = await running.wait()
-        guard code == 0 else { throw HostsError(description: "ip \(words): \(running.output)") }
-    }
-
-    /// Whether this machine lets a test make namespaces.
-    static func arePossible() async -> Bool {
-        let name = "quintet-\(ProcessInfo.processInfo.processIdentifier)-try"
-        guard (try? await self.ip("netns add \(name)")) != nil else { return false }
-        let canLink = (try? await self.ip("-n \(name) link add qx type veth peer name qy")) != nil
-        try? await self.ip("netns del \(name)")
-        return canLink
-    }
-}
-
-private struct HostsError: Error, CustomStringConvertible {
-    let description: String
-}
-
-@Suite(.serialized, .enabled(if: Sandbox.isProgramThere, "no quintet executable beside the tests"))
+@Suite(
+    .serialized,
+    .timeLimit(.minutes(10)),
+    .enabled(if: Sandbox.isProgramThere, "no quintet executable beside the tests"),
+    .enabled("network namespaces cannot be made here: that takes root and ip") { await Hosts.arePossible() }
+)
 struct HostsTests {
     /// Goal: a machine that has nothing but the program and the join line finishes a sweep, and joins again without a
     /// new line after it was killed.
     /// Method: coordinator and worker in two network namespaces, with separate caches and state folders.
-    @Test(.enabled("network namespaces cannot be made here: that takes root and ip") { await TwoHosts.arePossible() })
-    func `a bare second host joins by the join line and finishes a sweep`() async throws {
+    @Test func `a bare second host joins by the join line and finishes a sweep`() async throws {
         let (here, there) = (try Sandbox(), try Sandbox())
-        let hosts = try await TwoHosts()
-        do {
-            try await self.sweep(here, there, hosts)
-        } catch {
-            await hosts.remove()
-            throw error
-        }
-        await hosts.remove()
+        try await Hosts.run(count: 1) { hosts in try await self.sweep(here, there, hosts) }
     }
 
-    private func sweep(_ here: Sandbox, _ there: Sandbox, _ hosts: TwoHosts) async throws {
+    private func sweep(_ here: Sandbox, _ there: Sandbox, _ hosts: Hosts) async throws {
         let grid = try here.writeGrid(epochs: 20, seeds: 1)
         let launch = try here.start(
             [
                 "launch", grid, "--state", "\(here.folder)/state", "--workers", "0", "--listen",
-                "\(TwoHosts.firstAddress):0",
+                "\(Hosts.middleAddress):0",
             ],
-            prefix: TwoHosts.prefix(hosts.first)
+            prefix: hosts.prefix(0)
         )
-        let line = try #require(await launch.line(containing: "quintet worker --join"), "\(launch.output)")
-        let join = try #require(line.split(separator: " ").last.map(String.init))
-        #expect(join.contains(TwoHosts.firstAddress))
+        let join = try await self.joinLine(launch)
+        #expect(join.contains(Hosts.middleAddress))
         let command = ["worker", "--join", join, "--cache", "\(there.folder)/cache"]
-        let first = try there.start(command, prefix: TwoHosts.prefix(hosts.second))
+        let first = try there.start(command, prefix: hosts.prefix(1))
         _ = await launch.line(containing: "started")
-        for process in there.processes where process.kind == "worker" { kill(process.id, SIGKILL) }
+        self.kill(there)
         _ = await first.wait()
         #expect(await there.waitUntilEmpty().isEmpty)
         // The token is used up; the certificate is not.
-        let second = try there.start(command, prefix: TwoHosts.prefix(hosts.second))
+        let second = try there.start(command, prefix: hosts.prefix(1))
         #expect(await launch.wait() == 0, "\(launch.output)\n\(second.output)")
         #expect(await second.wait() == 0, "\(second.output)")
         #expect(launch.output.contains("lora"))
         let folders = try FileManager.default.contentsOfDirectory(atPath: "\(there.folder)/cache/folders")
         #expect(folders.count { !$0.hasPrefix(".") } == 2)
+    }
+
+    private func joinLine(_ launch: Running) async throws -> String {
+        let line = try #require(await launch.line(containing: "quintet worker --join"), "\(launch.output)")
+        return try #require(line.split(separator: " ").last.map(String.init))
+    }
+
+    private func kill(_ machine: Sandbox) {
+        for process in machine.processes where process.kind == "worker" { Foundation.kill(process.id, SIGKILL) }
+    }
+
+    /// Goal: machines that come late, go for good or are cut off for a while change nothing in the table, to the byte.
+    /// Method: a coordinator and three workers in namespaces of their own: one is killed, one loses its cable until the
+    /// coordinator has given it up and then goes on, one joins only then. The same sweep on one machine.
+    @Test func `one machine is cut off, one joins late and one is killed, and the table is a single machine's`()
+        async throws
+    {
+        let here = try Sandbox()
+        let machines = try (0..<3).map { _ in try Sandbox() }
+        try await Hosts.run(count: 3) { hosts in try await self.sweep(here, machines, hosts) }
+        for machine in machines { #expect(await machine.waitUntilEmpty().isEmpty) }
+    }
+
+    private func sweep(_ here: Sandbox, _ machines: [Sandbox], _ hosts: Hosts) async throws {
+        let grid = try here.writeGrid(epochs: 60, seeds: 6)
+        let (single, many) = ("\(here.folder)/single", "\(here.folder)/many")
+        let launch = try here.start(
+            ["launch", grid, "--state", many, "--workers", "0", "--listen", "0.0.0.0:0", "--joins", "3"],
+            prefix: hosts.prefix(0)
+        )
+        let join = try await self.joinLine(launch)
+        func worker(_ number: Int) throws -> Running {
+            try machines[number - 1].start(
+                ["worker", "--join", join, "--threads", "1", "--cache", "\(machines[number - 1].folder)/cache"],
+                prefix: hosts.prefix(number)
+            )
+        }
+        let (killed, cutOff) = (try worker(1), try worker(2))
+        let name = try await self.name(cutOff)
+        try await self.waitForStart(on: [try await self.name(killed), name], launch)
+        self.kill(machines[0])
+        try await hosts.setConnected(2, false)
+        let late = try worker(3)
+        #expect(await launch.line(containing: "\(name) is gone") != nil, "\(launch.output)")
+        try await hosts.setConnected(2, true)
+        try await self.wait("\(name) is back", launch) { $0.count { $0.contains("\(name) joined") } == 2 }
+        #expect(await launch.wait() == 0, "\(launch.output)")
+        #expect(await cutOff.wait() == 0, "\(cutOff.output)")
+        #expect(await late.wait() == 0, "\(late.output)")
+        #expect(await killed.wait() == -SIGKILL)
+
+        #expect(try await here.run(["launch", grid, "--state", single]).code == 0)
+        for format in ["json", "csv", "terminal"] {
+            let tables = try await (
+                here.run(["collect", "small", "--state", single, "--format", format]).output,
+                here.run(["collect", "small", "--state", many, "--format", format]).output
+            )
+            #expect(tables.0 == tables.1)
+            #expect(tables.0.contains("lora"))
+        }
+    }
+
+    private func name(_ worker: Running) async throws -> String {
+        let line = try #require(await worker.line(containing: " works for "), "\(worker.output)")
+        return try #require(line.split(separator: " ").first.map(String.init))
+    }
+
+    /// Until each of these workers trains.
+    private func waitForStart(on workers: [String], _ launch: Running) async throws {
+        try await self.wait("all train", launch) { lines in
+            workers.allSatisfy { worker in
+                lines.contains { $0.contains("started") && $0.contains(worker) }
+            }
+        }
+    }
+
+    /// Until the session's lines are as they should be; an error where it ends before.
+    private func wait(_ what: String, _ launch: Running, _ isSo: ([Substring]) -> Bool) async throws {
+        while !isSo(launch.output.split(separator: "\n")) {
+            try #require(launch.isRunning, "it ended before \(what): \(launch.output)")
+            try await Task.sleep(for: .milliseconds(20))
+        }
     }
 }
