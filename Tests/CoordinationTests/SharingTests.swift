@@ -206,6 +206,23 @@ import Testing
         #expect(directives.contains { if case .grant(_, "c", kept) = $0 { true } else { false } })
     }
 
+    /// Goal: a shard that a silent worker loses goes to another, never to the silent one again.
+    /// Method: its lease was renewed before it said its last word, so that it ends before the worker is given up.
+    @Test func `a worker that has fallen silent gets nothing until it speaks`() {
+        var coordinator = Coordinator(epoch: 1)
+        _ = coordinator.handle(.submitted(SweepTerms(name: "one"), self.shards(0..<1)), at: at(0))
+        let lease = coordinator.handle(.workerJoined("a", slots: 1, holding: []), at: at(0)).grants[0]
+        _ = coordinator.handle(.heartbeat("a", holding: [lease]), at: at(10))
+        _ = coordinator.handle(.heartbeat("a", holding: []), at: at(20))
+        let limits = coordinator.limits
+        #expect(coordinator.handle(.timeAdvanced, at: at(10 + limits.leaseSeconds)).grants.isEmpty)
+        #expect(coordinator.handle(.timeAdvanced, at: at(19 + limits.leaseSeconds)).grants.isEmpty)
+        #expect(
+            coordinator.explain(shardKey(0), at: at(45))?.contains { $0.contains("has said nothing for 25 s") } == true
+        )
+        #expect(coordinator.handle(.heartbeat("a", holding: []), at: at(19 + limits.leaseSeconds)).grants.count == 1)
+    }
+
     @Test func `a worker whose machine goes soon gets nothing`() {
         var coordinator = Coordinator(epoch: 1)
         _ = coordinator.handle(.submitted(SweepTerms(name: "one"), self.shards(0..<1)), at: at(0))

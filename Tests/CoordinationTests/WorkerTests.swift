@@ -45,6 +45,25 @@ import Testing
         #expect(worker.held.isEmpty)
     }
 
+    /// Goal: a worker that may be idle for ten seconds leaves after ten seconds in a row, connected and without work.
+    @Test func `a worker leaves that is given nothing`() {
+        var limits = Worker.Limits()
+        limits.idleSeconds = 10
+        func leaves(_ directives: [Worker.Directive]) -> Bool { directives.contains(.leave(.idle(seconds: 10))) }
+        var worker = Worker(slots: 1, limits: limits)
+        _ = worker.handle(.started(spooled: []), at: at(0))
+        #expect(worker.handle(.connected, at: at(5)).contains { if case .wake = $0 { true } else { false } })
+        #expect(!leaves(worker.handle(.timeAdvanced, at: at(14))))
+        // Work, and the coordinator's absence, begin the time anew.
+        #expect(!leaves(worker.handle(.granted(self.lease), at: at(14))))
+        #expect(!leaves(worker.handle(.timeAdvanced, at: at(100))))
+        #expect(!leaves(worker.handle(.revoked(self.lease.token), at: at(100))))
+        #expect(!leaves(worker.handle(.disconnected(jitter: 0), at: at(105))))
+        #expect(!leaves(worker.handle(.connected, at: at(112))))
+        #expect(!leaves(worker.handle(.timeAdvanced, at: at(121))))
+        #expect(leaves(worker.handle(.timeAdvanced, at: at(122))))
+    }
+
     @Test func `an outcome of an earlier process is offered again`() {
         let outcome = Outcome.finished(shardResult(self.lease.key), best: nil)
         var worker = Worker(slots: 1)
