@@ -242,7 +242,8 @@ public struct Coordinator: Sendable {
     var shortage: Shortage?
     /// What was said of it last.
     var toldShortage: Shortage?
-    var announced: Directive?
+    var isEndTold = false
+    var isDrainTold = false
     /// Where back-off takes its jitter from.
     var jitter: SplitMix64
 

@@ -27,7 +27,7 @@ extension Coordinator {
             if entry.needs != shard.needs { self.setNeeds(shard.needs, of: shard.key) }
         }
         self.sweeps[place].isEndTold = false
-        self.announced = nil
+        self.isEndTold = false
         return dropped
     }
 
@@ -126,7 +126,7 @@ extension Coordinator {
             self.sweeps[place].terms != terms
         else { return [] }
         self.sweeps[place].terms = terms
-        self.announced = nil
+        self.isEndTold = false
         let record = Directive.record(.sweep(terms))
         guard terms.standing != .active else { return [record] }
         return [record] + self.stopUnwanted { $1.sweeps.contains(place) }
@@ -207,16 +207,14 @@ extension Coordinator {
             ends.append(.sweepEnded(self.sweeps[index].terms.name))
         }
         let wanted = self.sweeps.filter { $0.terms.standing != .cancelled }
-        let end: Directive
-        if !wanted.isEmpty, wanted.allSatisfy({ $0.unfinished == 0 }) {
-            end = .ended
-        } else if self.isDraining, self.members.values.allSatisfy(\.leases.isEmpty) {
-            end = .drained
-        } else {
-            return ends
+        if !self.isEndTold, !wanted.isEmpty, wanted.allSatisfy({ $0.unfinished == 0 }) {
+            self.isEndTold = true
+            ends.append(.ended)
         }
-        guard self.announced != end else { return ends }
-        self.announced = end
-        return ends + [end]
+        if !self.isDrainTold, self.isDraining, self.members.values.allSatisfy(\.leases.isEmpty) {
+            self.isDrainTold = true
+            ends.append(.drained)
+        }
+        return ends
     }
 }

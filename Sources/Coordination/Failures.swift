@@ -201,7 +201,7 @@ extension Coordinator {
         self.shards[key]?.failures = Failures()
         for sweep in entry.sweeps { self.sweeps[sweep].unfinished += 1 }
         self.enqueue(key, notBefore: nil)
-        self.announced = nil
+        self.isEndTold = false
         return [.record(.retried(key))]
     }
 }

@@ -1,5 +1,5 @@
 internal import Files
-internal import Foundation
+package import Foundation
 
 #if canImport(Glibc)
     import Glibc
@@ -71,11 +71,6 @@ final class ChildProcess: Sendable {
         return signal == 0 ? .code(status >> 8 & 0xff) : .signal(signal)
     }
 
-    private static var highestDescriptor: Int32 {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
-        return names.compactMap { Int32($0) }.max() ?? 255
-    }
-
     private static func spawn(
         _ program: String,
         _ arguments: [String],
@@ -90,8 +85,7 @@ final class ChildProcess: Sendable {
         posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO)
         posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
         posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO)
-        // Libraries open files too, not all of them with care; closing what is not open is no mistake here.
-        for descriptor in 3...Self.highestDescriptor + 64 { posix_spawn_file_actions_addclose(&actions, descriptor) }
+        InheritedFiles.close(&actions)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -138,5 +132,16 @@ private struct Pipe {
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         self.reading = ends[0]
         self.writing = ends[1]
+    }
+}
+
+/// What a process that is started must not get of its parent.
+package enum InheritedFiles {
+    /// Has all files closed but the three that every program has. Libraries open some too, not all of them with care;
+    /// closing what is not open is no mistake here.
+    package static func close(_ actions: inout posix_spawn_file_actions_t) {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+        let highest = names.compactMap { Int32($0) }.max() ?? 255
+        for descriptor in 3...highest + 64 { posix_spawn_file_actions_addclose(&actions, descriptor) }
     }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Coordination
 import CoordinatorShell
+import Fetching
 import Foundation
 import Logging
 import Transport
@@ -49,13 +50,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
         if let authority { try CertificateAuthority.copy(from: authority, to: self.state.folder.authority) }
         let store = try Store(writing: self.state.folder.database)
         let display = ProgressDisplay(isInteractive: false)
-        for grid in self.grids {
-            let text = try readText(grid, what: "grid")
-            // What is there already keeps its standing, also where that is paused or cancelled.
-            if try store.sweeps().contains(where: { $0.definition == text }) { continue }
-            var plan = try await SweepPlan(yaml: text, file: grid)
-            _ = try plan.submit(to: store)
-        }
+        for grid in self.grids { try await self.takeIn(grid, store, display) }
         let sweeps = try store.sweeps().reversed().filter { $0.terms.standing != .cancelled }
         for sweep in sweeps { try SweepFolders().check(try store.folders(of: sweep.name)) }
         let service = try CoordinatorService(
@@ -72,14 +67,12 @@ struct CoordinatorCommand: AsyncParsableCommand {
         let address = try SessionOptions.address(self.listen)
         let port = try await service.start(host: address.host, port: address.port)
         try self.reach.letIn(service, by: nil, host: address.host, port: port)
-        let reached = try self.reach.address(host: address.host, port: port)
-        let line = try service.joinLine(
-            host: reached.host,
-            port: reached.port,
-            uses: self.joins,
-            validSeconds: ReachOptions.joinLineSeconds
-        )
-        display.write("a machine joins with: quintet worker --join \(line)")
+        if let joinFile = self.reach.joinFile {
+            display.write("workers join by \(joinFile)")
+        } else {
+            let line = try self.joinLine(service, host: address.host, port: port)
+            display.write("a machine joins with: quintet worker --join \(line)")
+        }
         let signals = InterruptSignals { count in
             if count > 1 { Foundation.exit(130) }
             display.write("stopping after checkpoints; again to stop at once")
@@ -96,6 +89,29 @@ struct CoordinatorCommand: AsyncParsableCommand {
                 throw SessionError("\(reason); what was finished is kept: start the coordinator again")
             default: break
             }
+        }
+    }
+
+    private func joinLine(_ service: CoordinatorService, host: String, port: Int) throws -> JoinLine {
+        let address = try self.reach.address(host: host, port: port)
+        return try service.joinLine(
+            host: address.host,
+            port: address.port,
+            uses: self.joins,
+            validSeconds: ReachOptions.joinLineSeconds
+        )
+    }
+
+    /// Stores a grid's sweep; one that is there already keeps its standing, also where it is paused or cancelled. What
+    /// cannot be fetched is told, and the other sweeps go on: a person may bring it.
+    private func takeIn(_ path: String, _ store: Store, _ display: ProgressDisplay) async throws {
+        let text = try readText(path, what: "grid")
+        guard try !store.sweeps().contains(where: { $0.definition == text }) else { return }
+        do {
+            var plan = try await SweepPlan(yaml: text, file: path)
+            _ = try plan.submit(to: store)
+        } catch let error as FetchError {
+            display.write("\(path) is not taken in: \(error); then quintet submit \(path)")
         }
     }
 }

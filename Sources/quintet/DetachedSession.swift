@@ -1,6 +1,7 @@
 import CoordinatorShell
 import Files
 import Foundation
+import WorkerShell
 
 /// A session in the background: this program again, without `--detach`, in a session of its own.
 struct DetachedSession {
@@ -46,6 +47,8 @@ struct DetachedSession {
         posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, self.log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
         posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO)
+        // Whoever started this process may wait for the end of what it gave it.
+        InheritedFiles.close(&actions)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }

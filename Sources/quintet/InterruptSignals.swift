@@ -4,8 +4,18 @@ import Synchronization
 /// SIGINT and SIGTERM as a count. One at a time in a process.
 final class InterruptSignals: Sendable {
     private static let numbers = [SIGINT, SIGTERM]
-    /// Where the handler, which may do next to nothing, writes a byte.
+    /// Where the handler, which may do next to nothing, writes the signal's number.
     private static let writingEnd = Atomic<Int32>(-1)
+
+    /// The last that has come.
+    private let last = Atomic<Int32>(0)
+
+    /// What a process ends with, for shells and cluster managers, that has left because it was told to; `nil` where it
+    /// was not.
+    var exitCode: Int32? {
+        let number = self.last.load(ordering: .sequentiallyConsistent)
+        return number == 0 ? nil : 128 + number
+    }
 
     /// - Parameter onSignal: is told how many have come, on a thread of its own.
     init(onSignal: @escaping @Sendable (Int) -> Void) {
@@ -14,7 +24,7 @@ final class InterruptSignals: Sendable {
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         Self.writingEnd.store(ends[1], ordering: .sequentiallyConsistent)
         let readingEnd = ends[0]
-        let thread = Thread {
+        let thread = Thread { [self] in
             // Whoever started this process may have left signals blocked; one thread that takes them is enough.
             var signals = sigset_t()
             sigemptyset(&signals)
@@ -26,15 +36,16 @@ final class InterruptSignals: Sendable {
                 if read < 0, errno == EINTR { continue }
                 guard read == 1 else { return }
                 count += 1
+                self.last.store(Int32(byte), ordering: .sequentiallyConsistent)
                 onSignal(count)
             }
         }
         thread.name = "signals"
         thread.start()
         for number in Self.numbers {
-            signal(number) { _ in
+            signal(number) {
                 let code = errno
-                var byte: UInt8 = 0
+                var byte = UInt8($0)
                 _ = write(InterruptSignals.writingEnd.load(ordering: .sequentiallyConsistent), &byte, 1)
                 errno = code
             }

@@ -12,6 +12,9 @@ enum Main {
         }
         // A reader that goes away is an error of the write, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
+        // The kernel keeps from a container's first process what it has no handler for: it could not be asked to end
+        // before it has handlers of its own.
+        if getpid() == 1 { for number in [SIGINT, SIGTERM] { signal(number) { _exit(128 + $0) } } }
         do {
             var command = try Quintet.parseAsRoot()
             if var command = command as? any AsyncParsableCommand {

@@ -139,6 +139,8 @@ struct WorkerCommand: AsyncParsableCommand {
         let end = await service.run()
         signals.cancel()
         if !self.lifeline { Self.tell(end) }
+        // A job that was told to leave is not done: its cluster manager may start it elsewhere.
+        if !self.lifeline, case .departed(.asked, _) = end, let code = signals.exitCode { throw ExitCode(code) }
         try Self.finish(end, line)
     }
 

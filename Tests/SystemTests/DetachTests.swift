@@ -1,0 +1,76 @@
+import Foundation
+import Testing
+
+/// Sessions that run without a terminal.
+@Suite(
+    .serialized,
+    .timeLimit(.minutes(5)),
+    .enabled(if: Sandbox.isProgramThere, "no quintet executable beside the tests")
+)
+struct DetachTests {
+    private let sandbox: Sandbox
+    private var state: String { "\(self.sandbox.folder)/state" }
+
+    init() throws { self.sandbox = try Sandbox() }
+
+    private func launch(_ grid: String) async throws -> (code: Int32, output: String) {
+        try await self.sandbox.run(["launch", grid, "--state", self.state, "--detach"])
+    }
+
+    /// Goal: the terminal comes back at once, and whoever follows sees the sweep to its end and gets its table.
+    @Test func `a detached sweep is followed to its table`() async throws {
+        let grid = try self.sandbox.writeGrid(epochs: 30)
+        let launched = try await self.launch(grid)
+        #expect(launched.code == 0, "\(launched.output)")
+        #expect(launched.output.contains("runs in the background as process"))
+        let followed = try await self.sandbox.run(["status", "--follow", "--state", self.state])
+        #expect(followed.code == 0, "\(followed.output)")
+        let table = try await self.sandbox.run(["collect", "--state", self.state])
+        #expect(followed.output.hasSuffix(table.output))
+        #expect(await self.sandbox.waitUntilEmpty().isEmpty)
+        // Nothing is left to run: the table comes at once.
+        let again = try await self.launch(grid)
+        #expect(again.code == 0)
+        #expect(again.output.contains("lora"))
+    }
+
+    /// Goal: what cannot start says why in the terminal, not in a log alone.
+    @Test func `a detached sweep that cannot start says why`() async throws {
+        let grid = try self.sandbox.writeGrid(epochs: 300)
+        #expect(try await self.launch(grid).code == 0)
+        let second = try await self.launch(grid)
+        #expect(second.code == 1)
+        #expect(second.output.contains("is used by another coordinator"), "\(second.output)")
+        #expect(try await self.sandbox.run(["cancel", "small", "--state", self.state]).code == 0)
+        #expect(await self.sandbox.waitUntilEmpty(seconds: 60).isEmpty)
+    }
+
+    /// Goal: a person's `cancel` ends the session, too, and what was finished is kept.
+    @Test func `cancel ends a session, and resume goes on`() async throws {
+        let grid = try self.sandbox.writeGrid(epochs: 30)
+        let session = try self.sandbox.start(["launch", grid, "--state", self.state])
+        #expect(await session.line(containing: "finished") != nil, "\(session.output)")
+        let follower = try self.sandbox.start(["status", "--follow", "--state", self.state])
+        #expect(try await self.sandbox.run(["cancel", "small", "--state", self.state]).code == 0)
+        #expect(await session.wait() == 130, "\(session.output)")
+        #expect(session.output.contains("quintet resume small"))
+        #expect(await follower.wait() == 1)
+        #expect(await self.sandbox.waitUntilEmpty().isEmpty)
+        let resumed = try await self.sandbox.run(["resume", "--state", self.state])
+        #expect(resumed.code == 0, "\(resumed.output)")
+        #expect(resumed.output.contains("have their results already"))
+    }
+
+    /// Goal: who follows a sweep that nobody works on is told what to do.
+    @Test func `a sweep that nobody works on is not followed for ever`() async throws {
+        let grid = try self.sandbox.writeGrid(epochs: 300)
+        let session = try self.sandbox.start(["launch", grid, "--state", self.state])
+        #expect(await session.line(containing: "started") != nil, "\(session.output)")
+        session.signal(SIGKILL)
+        _ = await session.wait()
+        let follower = try await self.sandbox.run(["status", "--follow", "--state", self.state])
+        #expect(follower.code == 1)
+        #expect(follower.output.contains("quintet resume small"), "\(follower.output)")
+        #expect(await self.sandbox.waitUntilEmpty().isEmpty)
+    }
+}
