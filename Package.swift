@@ -126,7 +126,7 @@ let package = Package(
             name: "quintetTests",
             dependencies: [
                 "Coordination", "CoordinatorShell", "Digests", "Encoders", "Fetching", "Reports", "Sweeps", "Tasks",
-                "TestSupport", "quintet", argumentParser,
+                "TestSupport", "quintet", argumentParser, yams,
             ],
             exclude: ["Golden"]
         ),

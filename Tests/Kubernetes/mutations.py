@@ -77,7 +77,7 @@ ALL = [
     ("no image version", at(["worker", *CONTAINER, "image"], "quintet:latest")),
     ("a secret that others read", at(["worker", *POD, "volumes", 2, "secret", "defaultMode"], 0o444)),
     ("a secret in the environment", at(["worker", *CONTAINER, "env", 2, "value"], "made-up-join-line")),
-    ("a secret that is not there", without("Secret", "quintet-join")),
+    ("a secret that is not there", without("Secret", "quintet-invitation")),
     ("a grid that is not there", without("ConfigMap", "quintet-grid")),
     ("a folder that cannot be written", option("worker", "--folder=/var/lib/quintet/worker", "--folder=/home/worker")),
     ("a cache that cannot be written", at(["worker", *CONTAINER, "env", 1, "value"], "/home/cache")),

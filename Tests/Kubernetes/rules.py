@@ -156,9 +156,7 @@ def path_problems(document):
     for name in ["join-file", "authority", "grid"]:
         path = option(document, name)
         if path and not any(
-            f"{path}/".startswith(each["mountPath"] + "/") or each["mountPath"].startswith(f"{path}/")
-            for each in mounts
-            if each.get("readOnly")
+            f"{path}/".startswith(each["mountPath"] + "/") for each in mounts if each.get("readOnly")
         ):
             yield f"--{name} is {path}, where nothing is mounted"
 
