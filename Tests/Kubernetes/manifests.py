@@ -37,16 +37,21 @@ def copy(scratch):
     return folder
 
 
-def with_own(scratch):
-    """A folder with the kustomization that README.md shows as one's own, beside a copy of the manifests."""
+def beside(scratch, name, kustomization):
+    """A folder with another kustomization, beside the copy as a person's own would be."""
+    folder = scratch / name
+    folder.mkdir()
+    (folder / "kustomization.yaml").write_text(kustomization)
+    return folder
+
+
+def shown():
+    """The kustomization that README.md shows as one's own."""
     blocks = re.findall(r"```yaml\n(.*?)```", (MANIFESTS / "README.md").read_text(), re.DOTALL)
     own = [block for block in blocks if "kind: Kustomization" in block]
     if len(own) != 1:
         sys.exit(f"README.md of cluster/kubernetes has {len(own)} kustomizations; one is expected")
-    folder = scratch / "own"
-    folder.mkdir()
-    (folder / "kustomization.yaml").write_text(own[0])
-    return folder
+    return own[0]
 
 
 def build(packages, folder):
