@@ -46,7 +46,8 @@ def option(which, old, new):
     """Replaces a word of the command."""
 
     def change(documents):
-        command = rules.container({"coordinator": rules.coordinator, "worker": rules.worker}[which](documents))["command"]
+        workload = {"coordinator": rules.coordinator, "worker": rules.worker}[which](documents)
+        command = rules.container(workload)["command"]
         command[command.index(old)] = new
 
     return change

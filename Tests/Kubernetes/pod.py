@@ -70,7 +70,7 @@ class Pod:
         self.environment["PATH"] = "/opt/quintet:/usr/bin:/bin"
         command = change([word.replace("$(CPUS)", cores) for word in self.container["command"]])
         services = [each["metadata"]["name"] for each in documents if each["kind"] == "Service"]
-        words = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", ENTER, "enter"]
+        words = ["unshare", "--mount", "--pid", "--fork", "bash", "-c", ENTER, "enter"]
         words += [str(folder / name / "root"), str(self.user), services[0]]
         words += [str(word) for bind in binds for word in bind] + ["--", "env", "-i"]
         words += [f"{key}={value}" for key, value in self.environment.items()] + command
@@ -110,15 +110,17 @@ class Pod:
         except (OSError, IndexError):
             return None
 
-    def run(self, command):
-        """As `kubectl exec`: the exit code and what it printed."""
+    def run(self, command, timeoutSeconds=None):
+        """As `kubectl exec`: the exit code and what it printed. Raises TimeoutExpired."""
         number = self.process
         if number is None:
             return -1, "it has ended"
         words = ["nsenter", "--target", str(number), "--mount", "--pid", "--root", "--wd"]
         words += ["--setuid", str(self.user), "--setgid", str(self.user), "env", "-i"]
         words += [f"{key}={value}" for key, value in self.environment.items()] + command
-        result = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        result = subprocess.run(
+            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeoutSeconds
+        )
         return result.returncode, result.stdout + result.stderr
 
     def probe(self, kind):
@@ -132,16 +134,17 @@ class Pod:
         deadline = time.monotonic() + self.graceSeconds
         hook = self.container.get("lifecycle", {}).get("preStop")
         if hook:
-            self.run(hook["exec"]["command"])
+            self.run(hook["exec"]["command"], timeoutSeconds=self.graceSeconds)
         number = self.process
         if number is not None:
             os.kill(number, signal.SIGTERM)
         return self.outer.wait(timeout=max(1, deadline - time.monotonic()))
 
     def kill(self):
-        if self.outer.poll() is None:
-            self.outer.kill()
-            self.outer.wait()
+        number = self.process
+        if number is not None:
+            os.kill(number, signal.SIGKILL)
+        self.outer.wait()
 
 
 def program_folders(program, scratch):

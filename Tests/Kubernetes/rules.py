@@ -205,7 +205,7 @@ def address_problems(documents):
 
 def policy_problems(documents):
     port = int(option(coordinator(documents), "listen").rsplit(":", 1)[1])
-    flows = {name: allowed(documents, labelled) for name, labelled in [("coordinator", coordinator), ("worker", worker)]}
+    flows = {"coordinator": allowed(documents, coordinator), "worker": allowed(documents, worker)}
     names = {("kube-system", 53), ("169.254.20.10/32", 53)}
     expected = {
         "coordinator": {"Ingress": {("worker", port)}, "Egress": names | {("0.0.0.0/0", 443)}},
@@ -283,7 +283,8 @@ def differences(first, second):
         names = sorted((each["kind"], each["metadata"]["name"]) for each in kept)
         return names, pods
 
-    return [] if rest(first) == rest(second) else ["the Job's and the Deployment's variants differ in more than they need"]
+    same = rest(first) == rest(second)
+    return [] if same else ["the Job's and the Deployment's variants differ in more than they need"]
 
 
 def component_or_none(document):
