@@ -110,6 +110,16 @@ class Pod:
         except (OSError, IndexError):
             return None
 
+    @property
+    def hears_sigterm(self):
+        """Whether its first process has a handler: the kernel keeps what has none from a first process."""
+        try:
+            status = pathlib.Path(f"/proc/{self.process}/status").read_text()
+        except OSError:
+            return False
+        caught = status.split("SigCgt:")[1].split()[0]
+        return int(caught, 16) >> (signal.SIGTERM - 1) & 1 == 1
+
     def run(self, command, timeoutSeconds=None):
         """As `kubectl exec`: the exit code and what it printed. Raises TimeoutExpired."""
         number = self.process
