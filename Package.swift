@@ -84,8 +84,8 @@ let package = Package(
         .executableTarget(
             name: "quintet",
             dependencies: [
-                "CProcessor", "Coordination", "CoordinatorShell", "Digests", "Encoders", "Fetching", "Files",
-                "Layers", "Reports",
+                "COpenSSL", "CProcessor", "CSQLite", "CZstd", "Coordination", "CoordinatorShell", "Digests", "Encoders",
+                "Fetching", "Files", "Layers", "Reports",
                 "Simulation", "Sweeps", "Tasks", "Tensors", "Tokenizers", "Training", "Transport", "Wire",
                 "WorkerShell",
                 argumentParser, logging,

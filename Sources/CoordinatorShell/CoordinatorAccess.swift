@@ -70,6 +70,19 @@ public enum CoordinatorAccess: Sendable {
         return try await OperatorClient(state, version: version)
     }
 
+    /// The coordinator of the folder, without a look at its lock: one that starts at this moment is not kept from it.
+    ///
+    /// - Parameter seconds: how long each answer may take.
+    /// - Throws: ``StateFolderError`` where none has opened its port; errors of `Transport` where it does not answer.
+    public static func dial(
+        _ state: StateFolder,
+        version: String,
+        withinSeconds seconds: Double
+    ) async throws -> OperatorClient {
+        let limits = ConnectionLimits(connectSeconds: seconds, handshakeSeconds: seconds, idleSeconds: seconds)
+        return try await OperatorClient(state, version: version, limits: limits)
+    }
+
     public func workers() async throws -> [WorkerRecord] {
         switch self {
         case .running(let client): try await client.workers()
@@ -155,15 +168,20 @@ public struct OperatorClient: Sendable {
     /// How long an operator's certificate lasts.
     private static let certificateSeconds: Int64 = 300
 
-    init(_ state: StateFolder, version: String) async throws {
+    init(_ state: StateFolder, version: String, limits: ConnectionLimits = ConnectionLimits()) async throws {
         guard let address = CoordinatorAddress(state) else {
             throw StateFolderError(
-                "the state folder \(state.path) is in use, but its coordinator has not opened its port; try again"
+                "no coordinator has opened its port for the state folder \(state.path); start one, or try again"
             )
         }
         let identity = try CertificateAuthority(folder: state.authority)
             .makeIdentity(role: .operator, name: "operator", validSeconds: Self.certificateSeconds)
-        self.connection = try await Dialer.connect(host: address.hostFromHere, port: address.port, identity: identity)
+        self.connection = try await Dialer.connect(
+            host: address.hostFromHere,
+            port: address.port,
+            identity: identity,
+            limits: limits
+        )
         guard case .welcome = try await self.ask(.hello(OperatorHello(version: version))) else {
             throw MessageError.unexpected("the coordinator's first message is no welcome")
         }

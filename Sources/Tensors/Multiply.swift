@@ -54,6 +54,22 @@ public enum BLAS {
         return openblas_get_num_threads() == 1
     }
 
+    /// How a build of the library shares out work.
+    public enum Threading: String, Sendable {
+        case none = "serial"
+        case posix = "POSIX threads"
+        case openMP = "OpenMP"
+    }
+
+    /// What the library that is loaded was built with.
+    public static var threading: Threading {
+        switch openblas_get_parallel() {
+        case 1: .posix
+        case 2: .openMP
+        default: .none
+        }
+    }
+
     /// What decides the bits of a product on this machine: library, kernel and our own instruction set.
     public static var kernelClass: String {
         let version = String(cString: openblas_get_config()).split(separator: " ").prefix(2).joined(separator: " ")

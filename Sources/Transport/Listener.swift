@@ -183,7 +183,7 @@ public final class Listener: Sendable {
         for one in served { await one.task.value }
     }
 
-    private static func explain(_ error: any Error, _ host: String, _ port: Int) -> String {
+    static func explain(_ error: any Error, _ host: String, _ port: Int) -> String {
         let address = Dialer.text(host, port)
         guard let error = error as? IOError else { return "cannot listen on \(address): \(Dialer.reason(error))" }
         switch error.errnoCode {

@@ -1,5 +1,6 @@
 internal import Coordination
 internal import Digests
+internal import Files
 internal import Foundation
 internal import Logging
 internal import Sweeps
@@ -44,7 +45,7 @@ extension WorkerService {
             host: ProcessInfo.processInfo.hostName,
             slots: self.options.slots,
             threads: self.options.threads,
-            cores: ProcessInfo.processInfo.activeProcessorCount,
+            cores: MachineResources.current.cores,
             memoryBytes: self.options.memoryBytes,
             holding: holding,
             labels: self.options.labels.sorted(),

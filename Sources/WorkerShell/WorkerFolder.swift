@@ -9,6 +9,7 @@ internal import Wire
 ///
 ///     identity.pem               key and certificate
 ///     lock                       held by the worker that runs
+///     health                     that its loop turns, see ``WorkerHealth``
 ///     incoming/                  checkpoints that are being fetched
 ///     attempts/TOKEN/            one folder for each attempt:
 ///         shard.json                 the trainer's order
@@ -31,6 +32,7 @@ public struct WorkerFolder: Hashable, Sendable {
         return try FolderLock(file: "\(self.path)/lock")
     }
 
+    var healthFile: String { "\(self.path)/health" }
     var incoming: String { "\(self.path)/incoming" }
 
     func attempt(_ token: LeaseToken) -> AttemptFolder {

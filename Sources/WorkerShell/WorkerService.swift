@@ -1,6 +1,7 @@
 public import Coordination
 internal import Digests
-public import Foundation
+public import Files
+internal import Foundation
 public import Logging
 internal import Sweeps
 internal import Synchronization
@@ -42,7 +43,7 @@ public struct WorkerOptions: Sendable {
         threads: Int,
         trainer: [String],
         version: String,
-        memoryBytes: Int = Int(clamping: ProcessInfo.processInfo.physicalMemory),
+        memoryBytes: Int = MachineResources.current.memoryBytes,
         labels: Set<String> = [],
         kernelClass: String? = nil,
         kernels: Set<String> = [],
@@ -139,10 +140,12 @@ public final class WorkerService: Sendable {
         let preparing = Task { await self.preparations.run(reportingTo: self.mailbox) }
         let renewing = Task { await self.identity.run() }
         self.handle(.started(spooled: self.options.folder.recover()), &state)
+        var health = HealthFile(self.options.folder)
+        defer { health.remove() }
         while state.end == nil {
-            let inputs = self.mailbox.take(
-                withinMilliseconds: state.wakeAt.map { Int($0.milliseconds - self.now.milliseconds) }
-            )
+            health.note(isConnected: state.worker.isConnected, at: self.now.milliseconds)
+            let milliseconds = state.wakeAt.map { Int($0.milliseconds - self.now.milliseconds) } ?? .max
+            let inputs = self.mailbox.take(withinMilliseconds: min(milliseconds, HealthFile.intervalMilliseconds))
             for input in inputs where state.end == nil { self.take(input, &state) }
             if let wakeAt = state.wakeAt, wakeAt <= self.now, state.end == nil {
                 state.wakeAt = nil

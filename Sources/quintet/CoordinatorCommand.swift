@@ -13,8 +13,10 @@ struct CoordinatorCommand: AsyncParsableCommand {
         abstract: "Serve all sweeps of a state folder to the workers that join, until it is stopped."
     )
 
+    static let usualAddress = "127.0.0.1:7461"
+
     @Option(help: ArgumentHelp("Where workers and commands reach it.", valueName: "host:port"))
-    var listen = "127.0.0.1:7461"
+    var listen = Self.usualAddress
 
     @Option(help: "How many machines may join by the line that it prints.")
     var joins = 1

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Encoders
+import Files
 import Foundation
 import Layers
 import Sweeps
@@ -106,7 +107,7 @@ struct Encode: ParsableCommand {
         _ encoder: BERTEncoder,
         _ network: HeadedEncoder?
     ) throws -> [UInt8] {
-        let team = Team(threads: self.threads ?? ProcessInfo.processInfo.activeProcessorCount)
+        let team = Team(threads: self.threads ?? MachineResources.current.cores)
         let arena = Arena()
         let pass = Pass(team: team, arena: arena)
         var (ids, offsets, batch) = ([Int32](), [Int32(0)], PackedBatch())

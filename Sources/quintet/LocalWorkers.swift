@@ -70,7 +70,7 @@ final class LocalWorkers: WorkerLauncher {
             "--threads", "\(self.context.options.threadsPerShard)",
             // They share one machine.
             "--memory",
-            "\((ProcessInfo.processInfo.physicalMemory >> 20) / UInt64(self.context.options.localWorkerCount))",
+            "\(max(1, (MachineResources.current.memoryBytes >> 20) / self.context.options.localWorkerCount))",
         ]
         var environment = ProcessInfo.processInfo.environment
         // Not among the arguments, which every user of the machine can read.

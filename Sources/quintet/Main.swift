@@ -56,8 +56,8 @@ struct Quintet: AsyncParsableCommand {
             Launch.self, Resume.self, Collect.self, Show.self, Predict.self, Export.self, Status.self, Why.self,
             CoordinatorCommand.self, Submit.self, Pause.self, Unpause.self, Cancel.self, Weigh.self, WorkerCommand.self,
             Workers.self, Invite.self, Approve.self, Ban.self, Rotate.self, FetchCommand.self, Verify.self,
-            GarbageCollection.self,
-            Plan.self, Inspect.self, Train.self, Encode.self, Simulate.self,
+            GarbageCollection.self, Plan.self, Inspect.self, Doctor.self, Health.self, Train.self, Encode.self,
+            Simulate.self,
         ]
     )
 }

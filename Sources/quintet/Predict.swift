@@ -1,5 +1,6 @@
 import ArgumentParser
 import CoordinatorShell
+import Files
 import Foundation
 import Sweeps
 import Tasks
@@ -53,7 +54,7 @@ struct Predict: AsyncParsableCommand {
     /// - Returns: the files that were written.
     private func predict(_ finished: FinishedShard, into folder: String) throws -> [String] {
         let files = try TaskFiles(task: try TaskDescription.named(finished.shard.task), folder: finished.dataFolder)
-        let threads = self.threads ?? ProcessInfo.processInfo.activeProcessorCount
+        let threads = self.threads ?? MachineResources.current.cores
         if let logits {
             guard let split = OfficialSplit(rawValue: logits) else {
                 throw UnknownName(kind: "split", name: logits, known: OfficialSplit.allCases.map(\.rawValue))

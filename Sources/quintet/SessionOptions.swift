@@ -1,4 +1,5 @@
 import ArgumentParser
+import Files
 import Foundation
 
 /// Where a session's workers run.
@@ -96,8 +97,7 @@ struct SessionOptions: ParsableArguments {
     var localWorkerCount: Int { self.on == nil ? self.workers ?? Self.localWorkers : 0 }
 
     var threadsPerShard: Int {
-        self.threads
-            ?? max(1, ProcessInfo.processInfo.activeProcessorCount / max(1, self.localWorkerCount * self.slots))
+        self.threads ?? max(1, MachineResources.current.cores / max(1, self.localWorkerCount * self.slots))
     }
 
     /// Whether machines may join that the session does not start workers on.

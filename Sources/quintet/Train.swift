@@ -175,7 +175,7 @@ struct Train: ParsableCommand {
             ),
             backboneFolder: backbone,
             dataFolder: data,
-            threads: self.threads ?? ProcessInfo.processInfo.activeProcessorCount,
+            threads: self.threads ?? MachineResources.current.cores,
             checkpointSeconds: ResolvedSettings(settings).number("checkpointSeconds"),
             resume: self.resume
         )

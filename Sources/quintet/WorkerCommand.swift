@@ -39,7 +39,7 @@ struct WorkerCommand: AsyncParsableCommand {
     @Option(help: "Threads of each shard; by default all cores are shared out.")
     var threads: Int?
 
-    @Option(help: ArgumentHelp("Memory for all its shards; by default the machine's.", valueName: "MiB"))
+    @Option(help: ArgumentHelp("Memory for all its shards; by default what it may use here.", valueName: "MiB"))
     var memory: Int?
 
     @Option(
@@ -111,7 +111,7 @@ struct WorkerCommand: AsyncParsableCommand {
         var logger = Logger(label: "worker") { StreamLogHandler.standardError(label: $0) }
         // A session sees for itself when its own workers come and go.
         logger.logLevel = self.lifeline ? .notice : .info
-        let cores = ProcessInfo.processInfo.activeProcessorCount
+        let resources = MachineResources.current
         var limits = Worker.Limits()
         limits.idleSeconds = self.idle
         if case .file = source { limits.firstConnectionSeconds = Self.patienceSeconds }
@@ -120,10 +120,10 @@ struct WorkerCommand: AsyncParsableCommand {
             folder: folder,
             cache: FolderCache(self.cache ?? Cache().folder.path),
             slots: self.slots,
-            threads: self.threads ?? max(1, cores / self.slots),
+            threads: self.threads ?? max(1, resources.cores / self.slots),
             trainer: [Executable.path, "train", "--lifeline"],
             version: Quintet.version,
-            memoryBytes: self.memory.map { $0 << 20 } ?? Int(clamping: ProcessInfo.processInfo.physicalMemory),
+            memoryBytes: self.memory.map { $0 << 20 } ?? resources.memoryBytes,
             labels: Set(self.labels),
             kernelClass: BLAS.kernelClass,
             kernels: BLAS.possibleKernels,
