@@ -71,6 +71,7 @@ let package = Package(
             name: "WorkerShell",
             dependencies: ["Coordination", "Digests", "Files", "Sweeps", "Transport", "Wire", logging]
         ),
+        .target(name: "Launchers", dependencies: ["WorkerShell"]),
         .target(
             name: "Simulation",
             dependencies: [
@@ -85,7 +86,7 @@ let package = Package(
             name: "quintet",
             dependencies: [
                 "COpenSSL", "CProcessor", "CSQLite", "CZstd", "Coordination", "CoordinatorShell", "Digests", "Encoders",
-                "Fetching", "Files", "Layers", "Reports",
+                "Fetching", "Files", "Launchers", "Layers", "Reports",
                 "Simulation", "Sweeps", "Tasks", "Tensors", "Tokenizers", "Training", "Transport", "Wire",
                 "WorkerShell",
                 argumentParser, logging,
@@ -121,6 +122,7 @@ let package = Package(
             exclude: ["Golden"]
         ),
         .testTarget(name: "FetchingTests", dependencies: ["Digests", "Fetching", "Transport"]),
+        .testTarget(name: "LaunchersTests", dependencies: ["Launchers"]),
         .testTarget(name: "LayersTests", dependencies: ["Layers", "Tensors", "TestSupport"]),
         .testTarget(
             name: "quintetTests",
@@ -143,7 +145,8 @@ let package = Package(
         // Real processes: needs the built program.
         .testTarget(
             name: "SystemTests",
-            dependencies: ["CoordinatorShell", "Digests", "Files", "Sweeps", "TestSupport", "quintet"]
+            dependencies: ["CoordinatorShell", "Digests", "Files", "Sweeps", "TestSupport", "quintet"],
+            exclude: ["Slurm"]
         ),
         .testTarget(name: "TasksTests", dependencies: ["Sweeps", "Tasks", "TestSupport"], exclude: ["Golden"]),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"]),

@@ -9,6 +9,7 @@ public struct SlurmBacklog: Hashable, Sendable {
     public private(set) var known: Set<SlurmTask.ID> = []
     /// Tasks that ended and had never reached the coordinator, since the last one that had.
     public private(set) var endsWithoutJoining = 0
+    public private(set) var hasGivenUp = false
 
     /// After so many in a row the cause is none that another try mends.
     public static let endsLimit = 5
@@ -18,8 +19,10 @@ public struct SlurmBacklog: Hashable, Sendable {
         case nothing
         /// An array of so many tasks, then ``submitted(_:count:)``.
         case submit(Int)
-        /// Nothing more is submitted: see this task's log.
+        /// Nothing more is ever submitted: see this task's log.
         case giveUp(SlurmTask.ID)
+        /// It has given up, and no task is left.
+        case end
     }
 
     public init(workers: Int, slots: Int) {
@@ -40,9 +43,12 @@ public struct SlurmBacklog: Hashable, Sendable {
         let alive = Set(tasks.filter { !$0.isCoordinator && $0.isAlive }.map(\.id))
         let ended = self.known.subtracting(alive).sorted()
         self.known = alive
-        for task in ended { self.endsWithoutJoining = hasJoined(task) ? 0 : self.endsWithoutJoining + 1 }
-        if self.endsWithoutJoining >= Self.endsLimit, let last = ended.last(where: { !hasJoined($0) }) {
-            return .giveUp(last)
+        if self.hasGivenUp { return alive.isEmpty ? .end : .nothing }
+        for task in ended {
+            self.endsWithoutJoining = hasJoined(task) ? 0 : self.endsWithoutJoining + 1
+            guard self.endsWithoutJoining == Self.endsLimit else { continue }
+            self.hasGivenUp = true
+            return .giveUp(task)
         }
         let wanted = min(self.workers, (shardsLeft + self.slots - 1) / self.slots)
         return wanted > alive.count ? .submit(wanted - alive.count) : .nothing

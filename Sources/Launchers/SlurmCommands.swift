@@ -32,9 +32,9 @@ public struct SlurmCommands: Sendable {
         try jobs.tasks(in: try await self.run("squeue", jobs.queueArguments(user: getuid())))
     }
 
-    /// Ends jobs, whole arrays; those that have ended already are no mistake.
-    public func cancel(_ jobs: some Sequence<Int>) async throws(SlurmError) {
-        var left = ArraySlice(Set(jobs).sorted().map(String.init))
+    /// Ends jobs; those that have ended already are no mistake.
+    public func cancel(_ tasks: [SlurmTask]) async throws(SlurmError) {
+        var left = ArraySlice(tasks.map(\.id).sorted().map(\.description))
         while !left.isEmpty {
             _ = try await self.run("scancel", ["--quiet"] + left.prefix(Self.jobsLimit))
             left = left.dropFirst(Self.jobsLimit)

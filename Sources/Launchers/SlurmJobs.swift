@@ -19,13 +19,16 @@ public struct SlurmJobs: Hashable, Sendable {
 
     /// What each worker is started with.
     public struct WorkerOptions: Hashable, Sendable {
+        /// Readable by its owner alone; neither command lines nor environments hold what it holds.
+        public var joinFile: String
         public var slots: Int
         /// `nil`: the worker shares out what its job was given.
         public var threads: Int?
         /// After so long without work it ends, and its node is others' again.
         public var idleSeconds: Int
 
-        public init(slots: Int, threads: Int? = nil, idleSeconds: Int = 60) {
+        public init(joinFile: String, slots: Int, threads: Int? = nil, idleSeconds: Int = 60) {
+            self.joinFile = joinFile
             self.slots = slots
             self.threads = threads
             self.idleSeconds = idleSeconds
@@ -35,8 +38,6 @@ public struct SlurmJobs: Hashable, Sendable {
     public var workersName: String { "quintet-\(self.sweep)" }
     /// No sweep's name has a plus sign.
     public var coordinatorName: String { "quintet-\(self.sweep)+launch" }
-    /// Readable by its owner alone; neither command lines nor environments hold what it holds.
-    public var joinFile: String { "\(self.stateFolder)/join" }
     public var scriptsFolder: String { "\(self.stateFolder)/slurm" }
     public var workersScriptFile: String { "\(self.scriptsFolder)/worker-\(self.sweep)" }
     public var coordinatorScriptFile: String { "\(self.scriptsFolder)/launch-\(self.sweep)" }
@@ -44,7 +45,7 @@ public struct SlurmJobs: Hashable, Sendable {
     /// A requeued task finds its certificate and what it has not handed over in the folder of its number.
     public func workerFolder(_ task: SlurmTask.ID) -> String { "\(self.stateFolder)/joined/slurm-\(task)" }
     public func workerLog(_ task: SlurmTask.ID) -> String { "\(self.scriptsFolder)/\(task).log" }
-    public func coordinatorLog(_ job: SlurmTask.ID) -> String { "\(self.scriptsFolder)/launch-\(job).log" }
+    public func coordinatorLog(_ job: Int) -> String { "\(self.scriptsFolder)/launch-\(job).log" }
 
     /// The script of a worker array's tasks.
     public func workersScript(_ options: WorkerOptions) -> String {
@@ -59,7 +60,7 @@ public struct SlurmJobs: Hashable, Sendable {
                 SLURM_JOB_END_TIME=$(SLURM_TIME_FORMAT=%s squeue --noheader --jobs="$task" --format=%e)
                 export SLURM_JOB_END_TIME
             fi
-            exec \(Self.quoted(self.program)) worker --join-file \(Self.quoted(self.joinFile)) \\
+            exec \(Self.quoted(self.program)) worker --join-file \(Self.quoted(options.joinFile)) \\
                 --folder \(folder)"$task" --idle \(options.idleSeconds) --slots \(options.slots)\(threads)
 
             """
@@ -67,8 +68,10 @@ public struct SlurmJobs: Hashable, Sendable {
 
     /// The script of the coordinator's own job.
     ///
-    /// - Parameter arguments: of this program.
-    public func coordinatorScript(_ arguments: [String]) -> String {
+    /// - Parameters:
+    ///   - arguments: of this program.
+    ///   - folder: where they were given, so that relative paths mean the same.
+    public func coordinatorScript(_ arguments: [String], from folder: String) -> String {
         let command = ([self.program] + arguments).map(Self.quoted).joined(separator: " ")
         return """
             #!/bin/sh
@@ -77,6 +80,7 @@ public struct SlurmJobs: Hashable, Sendable {
             trap 'scontrol requeue "$SLURM_JOB_ID"' USR1
             # Slurm tells every process of a job to end: this one waits for the other.
             trap : TERM INT
+            cd \(Self.quoted(folder)) || exit 1
             \(command) &
             child=$!
             while true; do
@@ -198,7 +202,9 @@ public struct SlurmTask: Hashable, Sendable {
         !self.reason.lowercased().replacing(" ", with: "_").contains("launch_failed")
     }
 
-    public var isRunning: Bool { self.state == "RUNNING" }
+    public var isWaiting: Bool { self.state == "PENDING" }
+    /// Whether its processes are told to end, or have ended.
+    public var isEnding: Bool { self.state == "COMPLETING" }
 }
 
 /// What Slurm refused, or said that cannot be understood.
@@ -206,4 +212,10 @@ public struct SlurmError: Error, Hashable, CustomStringConvertible {
     public let description: String
 
     public init(_ description: String) { self.description = description }
+
+    /// Whether it says nothing of the request, only that Slurm's controller could not be asked.
+    public var isPassing: Bool {
+        let text = self.description.lowercased()
+        return ["unable to contact", "timed out", "no answer", "connection refused"].contains { text.contains($0) }
+    }
 }

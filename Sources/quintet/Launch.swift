@@ -16,8 +16,8 @@ struct Launch: AsyncParsableCommand {
 
     func run() async throws {
         let yaml = try readText(self.grid, what: "grid")
-        _ = try SweepDefinition(yaml: yaml, file: self.grid)
-        if self.session.detach { return try await DetachedSession(state: self.state.folder).start() }
+        let name = try SweepDefinition(yaml: yaml, file: self.grid).name
+        if self.session.detach { return try await self.session.detach(name, state: self.state.folder) }
         let lock = try self.state.folder.lock()
         let store = try Store(writing: self.state.folder.database)
         var plan = try await SweepPlan(yaml: yaml, file: self.grid)

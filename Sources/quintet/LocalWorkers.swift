@@ -128,7 +128,7 @@ final class LocalWorkers: WorkerLauncher {
         switch stopping {
         case .dismissed: break
         case .asked: for run in running { run.signal(SIGTERM) }
-        case .atOnce: self.kill()
+        case .atOnce, .left: self.kill()
         }
         let patience = Task {
             try await Task.sleep(for: .seconds(Self.leaveSeconds))

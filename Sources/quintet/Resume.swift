@@ -27,7 +27,10 @@ struct Resume: AsyncParsableCommand {
 
     func run() async throws {
         try self.state.folder.requireStore()
-        if self.session.detach { return try await DetachedSession(state: self.state.folder).start() }
+        if self.session.detach {
+            let name = try await self.state.readableStore().sweep(named: self.sweep).name
+            return try await self.session.detach(name, state: self.state.folder)
+        }
         let lock = try self.state.folder.lock()
         let store = try Store(writing: self.state.folder.database)
         var sweep = try store.sweep(named: self.sweep)

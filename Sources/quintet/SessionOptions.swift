@@ -59,6 +59,12 @@ struct SessionOptions: ParsableArguments {
     @Flag(help: "Run in the background, or on Slurm as a job; quintet status --follow shows it.")
     var detach = false
 
+    @Flag(help: ArgumentHelp("This is the job that --detach submitted to Slurm.", visibility: .hidden))
+    var asJob = false
+
+    @Option(help: ArgumentHelp("Between two looks at Slurm's queue.", valueName: "seconds", visibility: .hidden))
+    var queueSeconds = 30.0
+
     @OptionGroup var reach: ReachOptions
     @OptionGroup var disk: DiskOptions
 
@@ -69,6 +75,7 @@ struct SessionOptions: ParsableArguments {
     var launcherOptions: [String] = []
 
     private static let localWorkers = 2
+    private static let slurmWorkers = 8
 
     func validate() throws {
         if let workers, !(0...256).contains(workers) {
@@ -95,6 +102,9 @@ struct SessionOptions: ParsableArguments {
 
     /// On this machine.
     var localWorkerCount: Int { self.on == nil ? self.workers ?? Self.localWorkers : 0 }
+
+    /// Jobs at once.
+    var slurmWorkerCount: Int { self.workers ?? Self.slurmWorkers }
 
     var threadsPerShard: Int {
         self.threads ?? max(1, MachineResources.current.cores / max(1, self.localWorkerCount * self.slots))

@@ -24,7 +24,10 @@ struct Status: AsyncParsableCommand {
         if self.follow {
             let sweep = try store.sweep(named: self.sweep)
             let shards = try store.shards(of: sweep)
-            return try await FollowedSweep(state: self.state.folder, sweep: sweep.name, shards: shards).run { false }
+            let slurm = SlurmSession(of: sweep.name, in: self.state.folder)
+            return try await FollowedSweep(state: self.state.folder, sweep: sweep.name, shards: shards).run {
+                await slurm?.isComing ?? false
+            }
         }
         let coordinator = try? await CoordinatorAccess.running(self.state.folder, version: Quintet.version)
         let workers = (try? await coordinator?.workers()) ?? []

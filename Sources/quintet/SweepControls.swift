@@ -43,7 +43,7 @@ struct Unpause: AsyncParsableCommand {
 /// `quintet cancel`
 struct Cancel: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Stop a sweep at once; its results stay, and what another sweep wants goes on."
+        abstract: "Stop a sweep at once, with its jobs; its results stay, and what another sweep wants goes on."
     )
 
     @Argument(help: "The sweep.")
@@ -55,6 +55,9 @@ struct Cancel: AsyncParsableCommand {
         try await self.state.coordinator()
             .change(SweepChange(sweep: self.sweep, standing: .cancelled))
         print("sweep \(self.sweep) is cancelled")
+        guard let slurm = SlurmSession(of: self.sweep, in: self.state.folder) else { return }
+        let jobs = try await slurm.cancel()
+        if jobs > 0 { print("\(jobs) jobs of Slurm are cancelled with it") }
     }
 }
 

@@ -28,6 +28,8 @@ struct SweepSession {
         case drained
         case cancelled
         case hurried
+        /// Slurm ends the coordinator's job, or puts it back into the queue.
+        case left
         case broken(String)
     }
 
@@ -53,6 +55,7 @@ struct SweepSession {
             // Shells know an interrupted program by this code.
             print("resume with: quintet resume \(self.sweep.name)\(self.state.argument)")
             throw ExitCode(130)
+        case .left: throw ExitCode(130)
         case .broken(let reason):
             throw SessionError(
                 "\(reason); what was finished is kept: quintet resume \(self.sweep.name)\(self.state.argument)"
@@ -83,8 +86,11 @@ struct SweepSession {
         try self.options.reach.letIn(service, by: usualFile, host: address.host, port: port)
         if self.options.listen != nil { display.write(try self.joinText(service, address.host, port)) }
         let ends = AsyncStream<End>.makeStream()
+        let isJob = self.options.asJob
         let signals = InterruptSignals { count in
-            if count == 1 {
+            if isJob {
+                ends.continuation.yield(.left)
+            } else if count == 1 {
                 display.write("stopping after checkpoints; again to stop at once")
                 service.drain()
             } else {
@@ -145,7 +151,7 @@ struct SweepSession {
                 context,
                 hosts: try HostsFile(yaml: try readText(path, what: "file of hosts"), file: path)
             )
-        case .slurm: throw SessionError("not yet")
+        case .slurm: return SlurmWorkers(context)
         }
     }
 
@@ -154,6 +160,7 @@ struct SweepSession {
         case .ended: .dismissed
         case .drained, .cancelled: .asked
         case .hurried, .broken: .atOnce
+        case .left: .left
         }
     }
 

@@ -105,6 +105,7 @@ struct WorkerCommand: AsyncParsableCommand {
         // Trainers need not know it.
         unsetenv(Self.joinVariable)
         let line = try await Self.line(of: source)
+        try Self.requireTime(self.secondsLeft)
         let (folder, lock) = try self.lockFolder(line)
         defer { withExtendedLifetime(lock) {} }
         let identity = try await Self.identity(source, folder.path)
@@ -146,6 +147,15 @@ struct WorkerCommand: AsyncParsableCommand {
 
     /// At once, also where the output is a file.
     private static func tell(_ text: String) { Terminal.standardOutput.write("\(text)\n") }
+
+    /// Within the time that handing back may take nothing is begun.
+    private static func requireTime(_ secondsLeft: Int?) throws {
+        let needed = Worker.Limits().leaveSeconds
+        guard let secondsLeft, secondsLeft <= needed else { return }
+        throw SessionError(
+            "this machine is taken away in \(secondsLeft) s, and handing back may take \(needed) s; give the job more time"
+        )
+    }
 
     private static func tell(_ end: WorkerService.End) {
         switch end {

@@ -17,6 +17,8 @@ enum WorkerStopping: Sendable {
     /// They are told now.
     case asked
     case atOnce
+    /// They train on while the coordinator is away, which starts again elsewhere.
+    case left
 }
 
 /// What a launcher knows of its session.
