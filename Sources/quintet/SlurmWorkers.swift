@@ -64,14 +64,14 @@ final class SlurmWorkers: WorkerLauncher {
         let jobs = self.slurm.jobs
         let tasks = try await self.slurm.commands.tasks(of: jobs)
         let workers = tasks.count { !$0.isCoordinator }
-        if isFirst, workers > 0 { self.context.say("\(workers) jobs of this sweep stand in the queue already") }
+        if isFirst, workers > 0 { self.context.say("jobs of this sweep in the queue already: \(workers)") }
         switch backlog.step(tasks, shardsLeft: shardsLeft, hasJoined: { self.hasJoined($0) }) {
         case .nothing: break
         case .submit(let count):
             let arguments = jobs.workersArguments(count, options: self.context.options.launcherOptions)
             let job = try await self.slurm.commands.submit(arguments)
             backlog.submitted(job, count: count)
-            self.context.say("job \(job): \(count) workers; their lines go to \(jobs.scriptsFolder)/\(job)_*.log")
+            self.context.say("job \(job): workers 1 to \(count), whose lines go to \(jobs.scriptsFolder)/\(job)_*.log")
         case .giveUp(let task):
             self.context.say(
                 "\(SlurmBacklog.endsLimit) jobs in a row ended before they reached the coordinator, so no more are "

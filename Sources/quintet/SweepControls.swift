@@ -57,7 +57,7 @@ struct Cancel: AsyncParsableCommand {
         print("sweep \(self.sweep) is cancelled")
         guard let slurm = SlurmSession(of: self.sweep, in: self.state.folder) else { return }
         let jobs = try await slurm.cancel()
-        if jobs > 0 { print("\(jobs) jobs of Slurm are cancelled with it") }
+        if jobs > 0 { print("jobs of Slurm that end with it: \(jobs)") }
     }
 }
 

@@ -142,7 +142,11 @@ struct SweepSession {
             sweep: self.sweep.name,
             joinFile: self.options.reach.joinFile.map(JoinFile.init) ?? self.state.joinFile,
             say: { display.write($0) },
-            shardsLeft: { await service.snapshot().map { $0.total - $0.done - $0.failed } }
+            shardsLeft: { [store, sweep] in
+                // For a paused sweep workers would come for nothing.
+                guard (try? store.sweep(named: sweep.name))?.terms.standing == .active else { return 0 }
+                return await service.snapshot().map { $0.total - $0.done - $0.failed }
+            }
         )
         switch self.options.on {
         case nil: return LocalWorkers(context, authority: authority, host: MachineAddress.local(host), port: port)

@@ -31,6 +31,7 @@ struct LaunchContext: Sendable {
     let joinFile: JoinFile
     /// Takes lines for people.
     let say: @Sendable (String) -> Void
-    /// How many shards are neither done nor given up; `nil` once the coordinator has stopped.
+    /// How many shards are neither done nor given up, none while the sweep is paused; `nil` once the coordinator has
+    /// stopped.
     let shardsLeft: @Sendable () async -> Int?
 }
