@@ -110,7 +110,7 @@ public struct SlurmJobs: Hashable, Sendable {
     }
 
     /// Slurm looks only now and then whether it is time, so this is more than stopping takes.
-    private static let requeueSeconds = 120
+    private static let requeueSeconds = 60
 
     private func identity(_ name: String) -> [String] {
         ["--job-name=\(name)", "--chdir=\(self.stateFolder)"]

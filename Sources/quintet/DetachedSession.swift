@@ -3,16 +3,6 @@ import Files
 import Foundation
 import WorkerShell
 
-extension SessionOptions {
-    /// Runs the command that this process was started with, for a sweep, without the terminal.
-    func detach(_ sweep: String, state: StateFolder) async throws {
-        switch self.on {
-        case .slurm: try await SlurmSession(state: state, sweep: sweep).submit(options: self.launcherOptions)
-        case .hosts, nil: try await DetachedSession(state: state).start()
-        }
-    }
-}
-
 /// A session in the background: this program again, without `--detach`, in a session of its own.
 struct DetachedSession {
     let state: StateFolder

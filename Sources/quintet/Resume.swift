@@ -27,9 +27,14 @@ struct Resume: AsyncParsableCommand {
 
     func run() async throws {
         try self.state.folder.requireStore()
-        if self.session.detach {
+        switch (self.session.detach, self.session.on) {
+        case (true, .slurm):
             let name = try await self.state.readableStore().sweep(named: self.sweep).name
-            return try await self.session.detach(name, state: self.state.folder)
+            let slurm = SlurmSession(state: self.state.folder, sweep: name)
+            try await slurm.requireNoCoordinator()
+            return try await slurm.submit(options: self.session.launcherOptions)
+        case (true, _): return try await DetachedSession(state: self.state.folder).start()
+        case (false, _): break
         }
         let lock = try self.state.folder.lock()
         let store = try Store(writing: self.state.folder.database)

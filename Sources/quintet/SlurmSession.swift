@@ -31,17 +31,20 @@ struct SlurmSession {
         guard FileManager.default.fileExists(atPath: self.jobs.scriptsFolder) else { return nil }
     }
 
+    /// - Throws: ``SessionError`` where the sweep's coordinator is a job already; `SlurmError`.
+    func requireNoCoordinator() async throws {
+        guard let job = try await self.commands.tasks(of: self.jobs).first(where: \.isCoordinator) else { return }
+        throw SessionError(
+            "job \(job.id) (\(job.state.lowercased())) is the coordinator of \(self.jobs.sweep) already; "
+                + "quintet cancel \(self.jobs.sweep)\(self.state.argument) ends it"
+        )
+    }
+
     /// Submits the command that this process was started with as a job.
     ///
     /// - Parameter options: for `sbatch`.
-    /// - Throws: `SlurmError`; ``SessionError`` where the sweep has such a job already.
+    /// - Throws: `SlurmError`; `StorageError`.
     func submit(options: [String]) async throws {
-        if let job = try await self.commands.tasks(of: self.jobs).first(where: \.isCoordinator) {
-            throw SessionError(
-                "job \(job.id) (\(job.state.lowercased())) is the coordinator of \(self.jobs.sweep) already; "
-                    + "quintet cancel \(self.jobs.sweep)\(self.state.argument) ends it"
-            )
-        }
         try DurableFile.makeFolder(self.jobs.scriptsFolder)
         let words = CommandLine.arguments.dropFirst().filter { $0 != "--detach" }
         let arguments = words.prefix(1) + ["--as-job"] + words.dropFirst()

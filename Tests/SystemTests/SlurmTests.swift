@@ -177,7 +177,7 @@ struct SlurmTests {
     /// Method: Slurm counts minutes, and a worker hands back 90 s before the end, so two minutes are half a minute. On
     /// a machine that is faster than the shard is long, it is made longer.
     @Test func `a shard longer than the time limit ends in further jobs`() async throws {
-        for epochs in [600, 2400, 9600] {
+        for epochs in [400, 1600, 6400] {
             let sandbox = try Sandbox()
             let grid = try sandbox.writeGrid(methods: ["lora"], epochs: epochs, seeds: 1, checkpointSeconds: 60)
             let local = Task { try await self.localTable(grid, sandbox) }
@@ -209,6 +209,7 @@ struct SlurmTests {
             let launched = try await sandbox.run(command, environment: rig.environment)
             #expect(launched.code == 0, "\(launched.output)")
             let job = try #require(launched.output.split(separator: " ").compactMap { Int($0) }.first)
+            #expect(try await sandbox.run(["status"] + self.state(sandbox)).output.contains("small: 0 of 2 done"))
             let twice = try await sandbox.run(command, environment: rig.environment)
             #expect(twice.code != 0 && twice.output.contains("job \(job) "), "\(twice.output)")
             let log = "\(sandbox.folder)/state/slurm/launch-\(job).log"
