@@ -9,6 +9,8 @@ public import Transport
 ///     join             how workers of a cluster manager join
 ///     address          where the coordinator that runs is reached
 ///     workers/         what the local workers keep
+///     joined/          what those keep that joined by a line, or as jobs of Slurm
+///     slurm/           scripts and logs of jobs
 ///     lock             held by the coordinator that runs
 public struct StateFolder: Hashable, Sendable {
     public let path: String

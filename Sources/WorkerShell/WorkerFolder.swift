@@ -32,6 +32,15 @@ public struct WorkerFolder: Hashable, Sendable {
         return try FolderLock(file: "\(self.path)/lock")
     }
 
+    /// Removes the folder where no worker has it and nothing in it waits for a coordinator.
+    ///
+    /// - Returns: whether it was removed.
+    public func removeIfSettled() -> Bool {
+        guard let lock = try? self.lock(), self.recover().isEmpty else { return false }
+        defer { withExtendedLifetime(lock) {} }
+        return (try? FileManager.default.removeItem(atPath: self.path)) != nil
+    }
+
     var healthFile: String { "\(self.path)/health" }
     var incoming: String { "\(self.path)/incoming" }
 

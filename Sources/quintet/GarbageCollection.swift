@@ -1,5 +1,7 @@
 import ArgumentParser
 import CoordinatorShell
+import Foundation
+import WorkerShell
 
 /// `quintet gc`
 struct GarbageCollection: ParsableCommand {
@@ -15,5 +17,12 @@ struct GarbageCollection: ParsableCommand {
         defer { withExtendedLifetime(lock) {} }
         let removed = try audit.collectGarbage()
         print("removed \(removed.blobs) checkpoints, \(removed.bytes >> 10) KiB")
+        // No task of Slurm has the number of another that has ended.
+        let joined = "\(self.state.folder.path)/joined"
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: joined)) ?? []
+        let folders = names.filter { $0.hasPrefix("slurm-") }.count {
+            WorkerFolder("\(joined)/\($0)").removeIfSettled()
+        }
+        if folders > 0 { print("removed what \(folders) workers on Slurm kept") }
     }
 }

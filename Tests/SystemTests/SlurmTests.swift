@@ -125,6 +125,8 @@ struct SlurmTests {
             #expect(jobs.allSatisfy { $0?.hasPrefix("slurm 1_") == true }, "\(jobs)")
             #expect(launched.output.contains(", slurm 1_"), "\(launched.output)")
             try await self.expectNothingLeft(sandbox, rig)
+            #expect(try await sandbox.run(["gc"] + self.state(sandbox)).code == 0)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: "\(sandbox.folder)/state/joined").isEmpty)
         }
         #expect(try await self.table(sandbox) == (try await self.localTable(grid, sandbox)))
     }
