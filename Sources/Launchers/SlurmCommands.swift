@@ -81,8 +81,14 @@ public struct SlurmCommands: Sendable {
         case .code(0): return lines
         case .signal(SIGKILL): throw SlurmError("\(program) gave no answer in \(Int(self.secondsLimit)) s")
         case let exit:
-            let reason = errors.first { !$0.isEmpty } ?? "it printed nothing"
-            throw SlurmError("\(program) ended with \(exit.map(\.description) ?? "nothing"): \(reason)")
+            throw SlurmError("\(program) ended with \(exit.map(\.description) ?? "nothing"): \(Self.reason(errors))")
         }
+    }
+
+    /// The first line says what is wrong or the last what came of it, as the command will have it.
+    private static func reason(_ errors: [String]) -> String {
+        let lines = errors.filter { !$0.isEmpty }
+        guard let first = lines.first, let last = lines.last else { return "it printed nothing" }
+        return lines.count == 1 ? first : "\(first); \(last)"
     }
 }

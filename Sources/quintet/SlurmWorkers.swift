@@ -9,7 +9,8 @@ import Transport
 final class SlurmWorkers: WorkerLauncher {
     private let context: LaunchContext
     private let slurm: SlurmSession
-    private let serving = Mutex<Task<Void, Never>?>(nil)
+    /// Its value: whether Slurm has ever answered.
+    private let serving = Mutex<Task<Bool, Never>?>(nil)
 
     /// How long workers that were dismissed may take to leave.
     private static let leaveSeconds = 10
@@ -31,19 +32,22 @@ final class SlurmWorkers: WorkerLauncher {
         let script = Array(self.slurm.jobs.workersScript(worker).utf8)
         try DurableFile.write(script, to: self.slurm.jobs.workersScriptFile, mode: 0o700)
         let task = Task { [self] in
-            await self.serve(SlurmBacklog(workers: options.slurmWorkerCount, slots: options.slots))
+            let hasWorked = await self.serve(SlurmBacklog(workers: options.slurmWorkerCount, slots: options.slots))
             if !Task.isCancelled { await onAllGone() }
+            return hasWorked
         }
         self.serving.withLock { $0 = task }
     }
 
     /// Looks at the queue over and over; ends when the session does, or when no try is of any use.
-    private func serve(_ start: SlurmBacklog) async {
+    ///
+    /// - Returns: whether Slurm has ever answered.
+    private func serve(_ start: SlurmBacklog) async -> Bool {
         var backlog = start
         var (told, hasWorked) = ("", false)
         while !Task.isCancelled {
             do {
-                if try await self.step(&backlog, isFirst: !hasWorked) { return }
+                if try await self.step(&backlog, isFirst: !hasWorked) { return true }
                 (told, hasWorked) = ("", true)
             } catch {
                 let isPassing = (error as? SlurmError)?.isPassing ?? false
@@ -51,11 +55,12 @@ final class SlurmWorkers: WorkerLauncher {
                     self.context.say("\(error)\(hasWorked || isPassing ? "; it is tried again" : "")")
                 }
                 // Of a request that was refused before any worked, another try will be too.
-                if !hasWorked, !isPassing { return }
+                if !hasWorked, !isPassing { return false }
                 told = "\(error)"
             }
             try? await Task.sleep(for: .seconds(self.context.options.queueSeconds))
         }
+        return hasWorked
     }
 
     /// - Returns: whether nothing is left to do.
@@ -87,10 +92,9 @@ final class SlurmWorkers: WorkerLauncher {
     }
 
     func stop(_ stopping: WorkerStopping) async {
-        let serving = self.serving.withLock { $0 }
-        serving?.cancel()
-        await serving?.value
-        guard serving != nil, stopping != .left else { return }
+        guard let serving = self.serving.withLock({ $0 }) else { return }
+        serving.cancel()
+        guard await serving.value, stopping != .left else { return }
         do {
             if stopping == .dismissed { try await self.awaitLeaving() }
             try await self.slurm.commands.cancel(try await self.slurm.workers())
