@@ -71,7 +71,7 @@ let package = Package(
             name: "WorkerShell",
             dependencies: ["Coordination", "Digests", "Files", "Sweeps", "Transport", "Wire", logging]
         ),
-        .target(name: "Launchers", dependencies: ["WorkerShell"]),
+        .target(name: "Launchers", dependencies: ["Digests", "Sweeps", "WorkerShell"]),
         .target(
             name: "Simulation",
             dependencies: [
@@ -122,7 +122,7 @@ let package = Package(
             exclude: ["Golden"]
         ),
         .testTarget(name: "FetchingTests", dependencies: ["Digests", "Fetching", "Transport"]),
-        .testTarget(name: "LaunchersTests", dependencies: ["Launchers"]),
+        .testTarget(name: "LaunchersTests", dependencies: ["Digests", "Launchers", "Sweeps"]),
         .testTarget(name: "LayersTests", dependencies: ["Layers", "Tensors", "TestSupport"]),
         .testTarget(
             name: "quintetTests",

@@ -49,7 +49,7 @@ public struct SlurmJobs: Hashable, Sendable {
 
     /// The script of a worker array's tasks.
     public func workersScript(_ options: WorkerOptions) -> String {
-        let folder = Self.quoted("\(self.stateFolder)/joined/slurm-")
+        let folder = shellQuoted("\(self.stateFolder)/joined/slurm-")
         let threads = options.threads.map { " --threads \($0)" } ?? ""
         return """
             #!/bin/sh
@@ -60,7 +60,7 @@ public struct SlurmJobs: Hashable, Sendable {
                 SLURM_JOB_END_TIME=$(SLURM_TIME_FORMAT=%s squeue --noheader --jobs="$task" --format=%e)
                 export SLURM_JOB_END_TIME
             fi
-            exec \(Self.quoted(self.program)) worker --join-file \(Self.quoted(options.joinFile)) \\
+            exec \(shellQuoted(self.program)) worker --join-file \(shellQuoted(options.joinFile)) \\
                 --folder \(folder)"$task" --idle \(options.idleSeconds) --slots \(options.slots)\(threads)
 
             """
@@ -72,7 +72,7 @@ public struct SlurmJobs: Hashable, Sendable {
     ///   - arguments: of this program.
     ///   - folder: where they were given, so that relative paths mean the same.
     public func coordinatorScript(_ arguments: [String], from folder: String) -> String {
-        let command = ([self.program] + arguments).map(Self.quoted).joined(separator: " ")
+        let command = ([self.program] + arguments).map(shellQuoted).joined(separator: " ")
         return """
             #!/bin/sh
             # The coordinator of the sweep \(self.sweep); written anew by each launch.
@@ -80,7 +80,7 @@ public struct SlurmJobs: Hashable, Sendable {
             trap 'scontrol requeue "$SLURM_JOB_ID"' USR1
             # Slurm tells every process of a job to end: this one waits for the other.
             trap : TERM INT
-            cd \(Self.quoted(folder)) || exit 1
+            cd \(shellQuoted(folder)) || exit 1
             \(command) &
             child=$!
             while true; do
@@ -120,9 +120,6 @@ public struct SlurmJobs: Hashable, Sendable {
     private func pattern(_ name: String) -> String {
         "\(self.scriptsFolder.replacing("%", with: "%%"))/\(name)"
     }
-
-    /// A word of a shell's command line, whatever stands in it.
-    static func quoted(_ word: String) -> String { "'\(word.replacing("'", with: "'\\''"))'" }
 
     /// What `squeue` is asked for: all jobs of this sweep, each task of an array on a line of its own.
     ///

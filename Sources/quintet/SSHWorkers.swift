@@ -1,6 +1,7 @@
 import CoordinatorShell
 import Digests
 import Foundation
+import Launchers
 import Sweeps
 import Synchronization
 import Transport

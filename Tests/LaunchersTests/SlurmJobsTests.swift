@@ -22,7 +22,7 @@ import Testing
     /// Goal: no name of a folder or file means anything to the shell that runs a script.
     @Test(arguments: ["plain", "", "two words", "it's", "''", "$HOME `id` $(id)", "\"\\", "a\nb", "*;&|<>", "ü"])
     func `a quoted word is that word to a shell`(word: String) throws {
-        #expect(try self.runsShell("printf %s \(SlurmJobs.quoted(word))") == word)
+        #expect(try self.runsShell("printf %s \(shellQuoted(word))") == word)
     }
 
     /// Goal: the worker is started as meant, from folders with blanks and quotes, and knows the end of its job.
@@ -70,7 +70,7 @@ import Testing
         let jobs = SlurmJobs(sweep: "s", stateFolder: "/x", program: "/bin/sh")
         let command = ["-c", "pwd; kill -TERM $PPID; echo 'it'\"'\"'s here'; exit 3"]
         let script = jobs.coordinatorScript(command, from: "/usr")
-        #expect(try self.runsShell("/bin/sh -c \(SlurmJobs.quoted(script)); echo $?") == "/usr\nit's here\n3\n")
+        #expect(try self.runsShell("/bin/sh -c \(shellQuoted(script)); echo $?") == "/usr\nit's here\n3\n")
     }
 
     @Test func `the user's options come after ours, and the names that jobs are known by after all`() {

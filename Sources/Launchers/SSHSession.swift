@@ -1,23 +1,48 @@
-import Digests
-import Sweeps
+public import Digests
+public import Sweeps
 
 /// The program that runs on the hosts: this one.
-struct SSHProgram: Hashable, Sendable {
-    var path: String
-    var digest: Digest
+public struct SSHProgram: Hashable, Sendable {
+    public var path: String
+    public var digest: Digest
+
+    public init(path: String, digest: Digest) {
+        self.path = path
+        self.digest = digest
+    }
 }
 
 /// The commands by which one host's worker comes to run. Nothing secret stands among their arguments, which every user
 /// of either machine can read.
-struct SSHSession: Hashable, Sendable {
-    var host: HostsFile.Host
+public struct SSHSession: Hashable, Sendable {
+    public let host: HostsFile.Host
     /// Of `ssh`.
-    var options: [String]
-    var program: SSHProgram
+    let options: [String]
+    let program: SSHProgram
     /// On this machine.
-    var joinFile: String
-    var slots: Int
-    var threads: Int?
+    let joinFile: String
+    let slots: Int
+    let threads: Int?
+
+    /// - Parameters:
+    ///   - options: of `ssh`.
+    ///   - joinFile: on this machine.
+    ///   - threads: of each shard; without it the worker shares out its cores.
+    public init(
+        host: HostsFile.Host,
+        options: [String],
+        program: SSHProgram,
+        joinFile: String,
+        slots: Int,
+        threads: Int?
+    ) {
+        self.host = host
+        self.options = options
+        self.program = program
+        self.joinFile = joinFile
+        self.slots = slots
+        self.threads = threads
+    }
 
     /// What a connection is asked for: never a password, and to notice within a minute that the other side is gone.
     private static let usualOptions = [
@@ -26,7 +51,7 @@ struct SSHSession: Hashable, Sendable {
     ]
 
     /// Leaves the join file on the host, and says `ready`, or `missing` where the program is not there as it should be.
-    var probe: [String] {
+    public var probe: [String] {
         self.ssh(
             """
             umask 077 && mkdir -p \(shellQuoted("programs")) \(shellQuoted(self.place)) \
@@ -44,7 +69,7 @@ struct SSHSession: Hashable, Sendable {
     }
 
     /// Copies the program; other hosts may share the folder.
-    var copy: [String] {
+    public var copy: [String] {
         self.ssh(
             """
             new=\(shellQuoted(self.remoteProgram)).$$ && trap 'rm -f "$new"' EXIT
@@ -57,7 +82,7 @@ struct SSHSession: Hashable, Sendable {
     }
 
     /// Runs the worker as long as the connection stands.
-    var work: [String] {
+    public var work: [String] {
         var arguments = [
             "./\(self.remoteProgram)", "worker", "--lifeline", "--join-file", self.remoteJoinFile, "--folder",
             "\(self.place)/worker", "--cache", ".", "--slots", "\(self.slots)",
@@ -96,6 +121,3 @@ struct SSHSession: Hashable, Sendable {
         private static let platform = "Linux aarch64"
     #endif
 }
-
-/// A word that a shell takes as it is.
-func shellQuoted(_ word: String) -> String { "'" + word.replacing("'", with: #"'\''"#) + "'" }
