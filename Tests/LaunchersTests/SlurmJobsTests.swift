@@ -26,27 +26,29 @@ import Testing
     }
 
     /// Goal: the worker is started as meant, from folders with blanks and quotes, and knows the end of its job.
-    /// Method: the script is run with a program of our own in the worker's place, and another in `squeue`'s.
+    /// Method: a shell in the program's place, which takes its first argument as a script, and a function in `squeue`'s:
+    /// a file that a test has just written may not be executed yet while another test starts processes.
     @Test(arguments: [nil, "1700000000"])
     func `a worker's script starts it with its task's folder and end`(end: String?) throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "quintet's jobs \(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
-        for (name, text) in [
-            ("worker", "for word; do echo \"[$word]\"; done; echo \"end $SLURM_JOB_END_TIME\""),
-            ("squeue", "echo \"$SLURM_TIME_FORMAT $*\""),
-        ] {
-            let file = folder.appending(path: name)
-            try "#!/bin/sh\n\(text)\n".write(to: file, atomically: true, encoding: .utf8)
-            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file.path)
-        }
-        let jobs = SlurmJobs(sweep: "s", stateFolder: "/x/a state", program: folder.appending(path: "worker").path)
-        var environment = ["SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3", "PATH": "\(folder.path):/bin"]
+        try "echo worker; for word; do echo \"[$word]\"; done; echo \"end $SLURM_JOB_END_TIME\""
+            .write(to: folder.appending(path: "worker"), atomically: true, encoding: .utf8)
+        let jobs = SlurmJobs(sweep: "s", stateFolder: "/x/a state", program: "/bin/sh")
+        var environment = ["SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3", "PATH": "/bin"]
         environment["SLURM_JOB_END_TIME"] = end
         let options = SlurmJobs.WorkerOptions(joinFile: "/x/a state/join", slots: 2, threads: 4, idleSeconds: 60)
         #expect(
-            try self.runsShell(jobs.workersScript(options), environment: environment) == """
-                [worker]
+            try self.runsShell(
+                """
+                squeue() { echo "$SLURM_TIME_FORMAT $*"; }
+                cd \(SlurmJobs.quoted(folder.path))
+                \(jobs.workersScript(options))
+                """,
+                environment: environment
+            ) == """
+                worker
                 [--join-file]
                 [/x/a state/join]
                 [--folder]

@@ -142,6 +142,8 @@ struct SlurmTests {
             )
             try await self.waitForCheckpoint(sandbox)
             try await rig.wait { $0.count { $0.state == "RUNNING" } == 2 }
+            let status = try await sandbox.run(["status"] + self.state(sandbox)).output
+            #expect(status.contains("slurm 1_1") || status.contains("slurm 1_2"), "\(status)")
             try await rig.fail("n1")
             #expect(await launch.wait() == 0, "\(launch.output)")
             #expect(self.starts(launch.output).all > 2, "\(launch.output)")
