@@ -10,7 +10,7 @@ import Transport
 /// What `quintet doctor` looks at beside folders and the network.
 enum MachineChecks {
     static func all() -> [Finding] {
-        [Self.processor(), Self.linearAlgebra(), Self.libraries()] + Self.resources(.current)
+        [Self.processor(), Self.linearAlgebra(), Self.libraries(), Self.python()] + Self.resources(.current)
     }
 
     /// Its features are looked at before any command runs, see `Main`.
@@ -44,6 +44,17 @@ enum MachineChecks {
             "SQLite \(String(cString: sqlite3_libversion()))",
         ]
         return Finding("libraries", versions.joined(separator: ", "))
+    }
+
+    private static func python() -> Finding {
+        let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
+        let path = folders.map { "\($0)/python3" }.first { FileManager.default.isExecutableFile(atPath: $0) }
+        return Finding(
+            "python3",
+            path ?? "there is none",
+            path == nil ? .warning : .ok,
+            advice: "quintet fetch cannot unpack archives without it; workers need none"
+        )
     }
 
     /// Below this a trainer of the smallest pretrained encoder has no room.
