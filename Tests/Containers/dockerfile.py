@@ -14,7 +14,9 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What a toolchain needs of its Debian: fewer packages than the Swift image has, so that none of those is relied on.
 SWIFT_NEEDS = ("binutils-gold ca-certificates gcc git libc6-dev libcurl4 libedit2 libncurses6 libpython3.11 "
                "libsqlite3-0 libstdc++-12-dev libxml2 tzdata").split()
-# Mounts die with the namespace, whatever becomes of this program. $1 is the tree; then pairs of what is bound read-only
+# Mounts and processes die with them, whatever becomes of this program.
+NAMESPACES = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+# $1 is the tree; then pairs of what is bound read-only
 # (or, after "rw", as it is), and after "--" the command.
 INSIDE = r"""
 set -eu
@@ -130,7 +132,7 @@ class Builder:
         index = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", f"Codename: {SUITE}"]
         mirrors = subprocess.run(index, capture_output=True, text=True).stdout.split()
         self.say("debootstrap")
-        command = ["debootstrap", "--variant=minbase", SUITE, tree] + mirrors[:1]
+        command = [*NAMESPACES, "debootstrap", "--variant=minbase", SUITE, tree, *mirrors[:1]]
         made = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if made.returncode != 0:
             raise Unavailable(f"debootstrap gives no Debian: {made.stdout[-500:]}{made.stderr[-500:]}")
@@ -209,7 +211,7 @@ class Builder:
         """The command that runs another as the image's user in its tree."""
         user, group, home = image.identity()
         settings = [f"{name}={value}" for name, value in {"HOME": home, **image.environment}.items()]
-        return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "/bin/sh", "-c", INSIDE, "inside", image.tree,
+        return [*NAMESPACES, "/bin/sh", "-c", INSIDE, "inside", image.tree,
                 *image.binds, *binds, "--", "chroot", f"--userspec={user}:{group}", image.tree, "/usr/bin/env", "-i",
                 f"--chdir={image.folder}", *settings, *command]
 
