@@ -41,10 +41,11 @@ import Yams
     }
 
     /// Goal: the commands of the documentation work as they stand. Method: each line of code that runs `quintet`.
-    @Test func `every command of the page on Kubernetes is one that the program takes`() throws {
-        let page = try String(contentsOf: Self.root.appending(path: "cluster/kubernetes/README.md"), encoding: .utf8)
+    @Test(arguments: ["kubernetes/README.md", "containers.md"])
+    func `every command of a page is one that the program takes`(file: String) throws {
+        let page = try String(contentsOf: Self.root.appending(path: "cluster/\(file)"), encoding: .utf8)
         let lines = page.split(separator: "\n").filter { $0.hasPrefix("    ") }
-        let commands = lines.compactMap { $0.firstMatch(of: /(?:^ +|-- )quintet ([^#|]+)/)?.output.1 }
+        let commands = lines.compactMap { $0.firstMatch(of: /(?:^ +|-- |exec coordinator )quintet ([^#|]+)/)?.output.1 }
         #expect(commands.count >= 4)
         for command in commands { Self.expectToParse(Self.words(String(command))) }
     }
