@@ -103,7 +103,8 @@ class Builder:
         for stage in stages:
             self.say("FROM " + stage[0][1])
             base, *name = re.split(r"\s+AS\s+", stage[0][1])
-            image = self.image(base)
+            # A stage without steps is the one that it starts from.
+            image = self.images[base] if len(stage) == 1 else self.image(base)
             for instruction, rest in stage[1:]:
                 self.say(f"{instruction} {' '.join(rest.split())[:100]}")
                 self.step(image, instruction, rest)
