@@ -43,7 +43,7 @@ import Testing
             try self.runsShell(
                 """
                 squeue() { echo "$SLURM_TIME_FORMAT $*"; }
-                cd \(SlurmJobs.quoted(folder.path))
+                cd \(shellQuoted(folder.path))
                 \(jobs.workersScript(options))
                 """,
                 environment: environment
