@@ -1,3 +1,4 @@
+import Foundation
 import Sweeps
 import Testing
 
@@ -44,5 +45,11 @@ import Testing
         let (yaml, message) = Self.mistakes[index]
         let error = #expect(throws: SweepFileError.self) { try HostsFile(yaml: yaml, file: "h.yaml") }
         #expect(error.map { "\($0)" } == message)
+    }
+
+    @Test func `the file that a person begins with is one`() throws {
+        let path = packageRoot.appending(path: "cluster/hosts/hosts.yaml")
+        let file = try HostsFile(yaml: String(contentsOf: path, encoding: .utf8), file: "hosts.yaml")
+        #expect(file.hosts.map(\.name) == ["node1", "me@node2", "node3"])
     }
 }

@@ -159,4 +159,4 @@ extension Setting {
 }
 
 /// Where Package.swift lies.
-private let packageRoot = URL(filePath: #filePath).resolvingSymlinksInPath().appending(path: "../../..").standardized
+let packageRoot = URL(filePath: #filePath).resolvingSymlinksInPath().appending(path: "../../..").standardized

@@ -41,7 +41,7 @@ import Yams
     }
 
     /// Goal: the commands of the documentation work as they stand. Method: each line of code that runs `quintet`.
-    @Test(arguments: ["kubernetes/README.md", "containers.md"])
+    @Test(arguments: ["README.md", "containers.md", "hosts/README.md", "kubernetes/README.md", "slurm/README.md"])
     func `every command of a page is one that the program takes`(file: String) throws {
         let page = try String(contentsOf: Self.root.appending(path: "cluster/\(file)"), encoding: .utf8)
         let lines = page.split(separator: "\n").filter { $0.hasPrefix("    ") }
