@@ -24,7 +24,11 @@ final class Sandbox: Sendable {
         try FileManager.default.createDirectory(atPath: self.folder, withIntermediateDirectories: true)
     }
 
-    deinit { try? FileManager.default.removeItem(atPath: self.folder) }
+    /// A test that has failed may have left something at work.
+    deinit {
+        for process in self.processes { kill(process.id, SIGKILL) }
+        try? FileManager.default.removeItem(atPath: self.folder)
+    }
 
     /// A small sweep whose shards take a second or two, with a checkpoint every now and then.
     func writeGrid(
