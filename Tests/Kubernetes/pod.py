@@ -5,6 +5,7 @@ root that holds the system's programs and the manifest's volumes and nothing els
 """
 
 import base64
+import contextlib
 import os
 import pathlib
 import shutil
@@ -145,16 +146,19 @@ class Pod:
         hook = self.container.get("lifecycle", {}).get("preStop")
         if hook:
             self.run(hook["exec"]["command"], timeoutSeconds=self.graceSeconds)
-        number = self.process
-        if number is not None:
-            os.kill(number, signal.SIGTERM)
+        self.signal(signal.SIGTERM)
         return self.outer.wait(timeout=max(1, deadline - time.monotonic()))
 
     def kill(self):
+        self.signal(signal.SIGKILL)
+        self.outer.wait()
+
+    def signal(self, what):
+        """It may have ended a moment ago."""
         number = self.process
         if number is not None:
-            os.kill(number, signal.SIGKILL)
-        self.outer.wait()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, what)
 
 
 def program_folders(program, scratch):
