@@ -174,7 +174,8 @@ let package = Package(
         .testTarget(
             name: "WorkerShellTests",
             dependencies: [
-                "Coordination", "CoordinatorShell", "Digests", "Files", "Sweeps", "TestSupport", "Transport", "Wire",
+                "Coordination", "CoordinatorShell", "Digests", "Files", "Sweeps", "TestSupport", "Transport",
+                "TransportTestSupport", "Wire",
                 "WorkerShell",
                 logging,
             ]

@@ -66,7 +66,7 @@ public struct Worker: Sendable {
         case hurried
         /// The coordinator has no more work.
         case dismissed
-        /// It was connected for so long and was given nothing.
+        /// It had nothing to do for so long, connected or not.
         case idle(seconds: Int)
         /// No coordinator answered for so long.
         case unreachable(seconds: Int)
@@ -104,8 +104,10 @@ public struct Worker: Sendable {
         public var dialSecondsLimit = 8
         /// How long the very first connection may take.
         public var firstConnectionSeconds = 15
-        /// How long a worker stays connected that is given nothing; without it, for ever.
+        /// How long a worker stays that has nothing to do; without it, for ever.
         public var idleSeconds: Int?
+        /// The least of that while it waits for its coordinator to come back.
+        public var idleAwaySeconds = 600
         /// How long a worker without a coordinator keeps what it has.
         public var graceSeconds = 24 * 3600
         /// From the request to stop until the trainer is killed.
@@ -170,8 +172,9 @@ public struct Worker: Sendable {
     /// When the connection ended or, before the first, when the process started.
     var disconnectedSince: Instant?
     var wasConnected = false
-    /// Since when it has been connected and had nothing to do.
+    /// Since when it has had nothing to do, as it is connected or not.
     var idleSince: Instant?
+    var isIdleConnected = false
     var attempts: [LeaseToken: Attempt] = [:]
     /// Set once the worker is to leave; passes at the latest then.
     var leaveDeadline: Instant?

@@ -65,7 +65,13 @@ extension Worker {
     }
 
     mutating func noteIdleness(at now: Instant) {
-        self.idleSince = self.isConnected && self.attempts.isEmpty ? self.idleSince ?? now : nil
+        // What lies on disk waits there as well as here.
+        let isIdle = self.attempts.values.allSatisfy { attempt in
+            if case .spooled = attempt.phase { !self.isConnected } else { false }
+        }
+        if self.isIdleConnected != self.isConnected { self.idleSince = nil }
+        self.isIdleConnected = self.isConnected
+        self.idleSince = isIdle ? self.idleSince ?? now : nil
     }
 
     mutating func departIfDone(at now: Instant) -> [Directive] {
@@ -97,7 +103,7 @@ extension Worker {
     /// When to leave for want of work.
     private var idleEnd: Instant? {
         guard let since = self.idleSince, let seconds = self.limits.idleSeconds else { return nil }
-        return since + seconds
+        return since + (self.isConnected ? seconds : max(seconds, self.limits.idleAwaySeconds))
     }
 
     /// When to begin to leave by oneself.

@@ -39,6 +39,15 @@ public enum CoordinatorNotice: Hashable, Sendable {
     case broken(String)
 }
 
+/// On what terms machines join by a file.
+private struct JoinTerms {
+    var file: JoinFile
+    var host: String
+    var port: Int
+    var uses: Int
+    var validSeconds: Int64
+}
+
 /// A coordinator at work: its port, its store, its blobs.
 public final class CoordinatorService: Sendable {
     let store: Store
@@ -54,6 +63,8 @@ public final class CoordinatorService: Sendable {
     let listener = Mutex<Listener?>(nil)
     /// What the workers that are connected said of themselves, and on which link.
     let hellos = Mutex<[WorkerName: (link: ObjectIdentifier, hello: Hello)]>([:])
+    /// By what file machines join, where there is one.
+    private let joining = Mutex<JoinTerms?>(nil)
     /// Links that may still have something to send.
     private let openLinks = Mutex(0)
     /// Files that lie elsewhere and are served by digest, and the written manifests of their folders.
@@ -173,20 +184,46 @@ public final class CoordinatorService: Sendable {
     }
 
     /// Lets machines join by a file. The token that stands in it goes on being good, unless somebody who knows it was
-    /// banned; nothing is written where the file says all there is to say: it may be one that is only to be read.
+    /// banned: then there is a new one at once. Nothing is written where the file says all there is to say; where it has
+    /// to be and is only to be read, nobody new gets in, and the log says what to do.
     ///
     /// - Parameter host: where machines that read the file reach this coordinator.
     /// - Throws: ``StoreError``; as ``JoinFile/read()`` and ``JoinFile/write(_:)``.
     public func letIn(by file: JoinFile, host: String, port: Int, uses: Int, validSeconds: Int64) throws {
-        let before = try file.read()
+        self.joining.withLock {
+            $0 = JoinTerms(file: file, host: host, port: port, uses: uses, validSeconds: validSeconds)
+        }
+        try self.renewJoinFile()
+    }
+
+    func renewJoinFile() throws {
+        guard let terms = self.joining.withLock({ $0 }) else { return }
+        let before = try terms.file.read()
         var token = JoinToken()
         if let before, before.authorityKeyDigest == self.authority.publicKeyDigest,
             try !self.store.hasLetInBanned(before.token)
         {
             token = before.token
         }
-        let line = try self.joinLine(host: host, port: port, uses: uses, validSeconds: validSeconds, token: token)
-        if line != before { try file.write(line) }
+        let line = try self.joinLine(
+            host: terms.host,
+            port: terms.port,
+            uses: terms.uses,
+            validSeconds: terms.validSeconds,
+            token: token
+        )
+        guard line != before else { return }
+        do throws(StorageError) {
+            try terms.file.write(line)
+        } catch {
+            guard before != nil, [EROFS, EACCES, EPERM].contains(error.code) else { throw error }
+            self.logger.warning(
+                """
+                nobody new can join: \(terms.file.path) is another authority's, or somebody who knows it was banned, and it \
+                cannot be written; make a new one by quintet invite
+                """
+            )
+        }
     }
 
     /// Grants nothing more and has everything handed back; ``CoordinatorNotice/drained`` follows.

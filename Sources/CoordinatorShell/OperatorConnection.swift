@@ -124,5 +124,6 @@ extension CoordinatorService {
         self.logger.notice("banned worker \(worker)")
         // Older connections, on which the loop no longer listens, could still carry blobs.
         self.listener.withLock { $0 }?.disconnect { $0.role == .worker && $0.name == worker }
+        do { try self.renewJoinFile() } catch { self.logger.error("nobody new can join: \(error)") }
     }
 }

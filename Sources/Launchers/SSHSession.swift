@@ -21,18 +21,22 @@ public struct SSHSession: Hashable, Sendable {
     let program: SSHProgram
     /// On this machine.
     let joinFile: String
+    /// Tells several coordinators' workers on one host apart.
+    let cluster: String
     let slots: Int
     let threads: Int?
 
     /// - Parameters:
     ///   - options: of `ssh`.
     ///   - joinFile: on this machine.
+    ///   - cluster: a name for the coordinator's authority.
     ///   - threads: of each shard; without it the worker shares out its cores.
     public init(
         host: HostsFile.Host,
         options: [String],
         program: SSHProgram,
         joinFile: String,
+        cluster: String,
         slots: Int,
         threads: Int?
     ) {
@@ -40,6 +44,7 @@ public struct SSHSession: Hashable, Sendable {
         self.options = options
         self.program = program
         self.joinFile = joinFile
+        self.cluster = cluster
         self.slots = slots
         self.threads = threads
     }
@@ -97,7 +102,7 @@ public struct SSHSession: Hashable, Sendable {
     private var remoteProgram: String { "programs/quintet-\(self.program.digest)" }
     private var remoteJoinFile: String { "\(self.place)/join" }
     /// Hosts may share the folder.
-    private var place: String { "hosts/\(self.host.name.map { $0 == "/" ? "_" : String($0) }.joined())" }
+    private var place: String { "hosts/\(self.host.name.replacing("/", with: "_"))/\(self.cluster)" }
 
     private var usual: [String] {
         ["/usr/bin/env", "ssh"] + Self.usualOptions + self.options + ["--", self.host.name]

@@ -60,7 +60,7 @@ public struct SlurmJobs: Hashable, Sendable {
                 SLURM_JOB_END_TIME=$(SLURM_TIME_FORMAT=%s squeue --noheader --jobs="$task" --format=%e)
                 export SLURM_JOB_END_TIME
             fi
-            exec \(shellQuoted(self.program)) worker --join-file \(shellQuoted(options.joinFile)) \\
+            exec \(shellQuoted(self.program)) worker --inherit --join-file \(shellQuoted(options.joinFile)) \\
                 --folder \(folder)"$task" --idle \(options.idleSeconds) --slots \(options.slots)\(threads)
 
             """

@@ -32,6 +32,27 @@ public struct WorkerFolder: Hashable, Sendable {
         return try FolderLock(file: "\(self.path)/lock")
     }
 
+    /// Takes over what workers could not hand over that have ended, and may never be started again: those whose folders
+    /// lie beside this one. Any worker may report a result while its shard has none.
+    ///
+    /// - Returns: how many outcomes.
+    @discardableResult
+    public func inherit() -> Int {
+        let parent = DurableFile.parent(of: self.path)
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
+        var count = 0
+        for sibling in names.sorted().map({ WorkerFolder("\(parent)/\($0)") }) where sibling.path != self.path {
+            let attempts = (try? FileManager.default.contentsOfDirectory(atPath: "\(sibling.path)/attempts")) ?? []
+            guard !attempts.isEmpty, let lock = try? sibling.lock() else { continue }
+            defer { withExtendedLifetime(lock) {} }
+            for entry in sibling.recover() {
+                let (from, to) = (sibling.attempt(entry.lease.token), self.attempt(entry.lease.token))
+                if rename(from.path, to.path) == 0 { count += 1 }
+            }
+        }
+        return count
+    }
+
     /// Removes the folder where no worker has it and nothing in it waits for a coordinator.
     ///
     /// - Returns: whether it was removed.

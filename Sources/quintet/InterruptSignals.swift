@@ -1,9 +1,9 @@
 import Foundation
 import Synchronization
 
-/// SIGINT and SIGTERM as a count. One at a time in a process.
+/// SIGINT, SIGTERM and SIGHUP (a terminal that is gone) as a count. One at a time in a process.
 final class InterruptSignals: Sendable {
-    private static let numbers = [SIGINT, SIGTERM]
+    private static let numbers = [SIGINT, SIGTERM, SIGHUP]
     /// Where the handler, which may do next to nothing, writes the signal's number.
     private static let writingEnd = Atomic<Int32>(-1)
 

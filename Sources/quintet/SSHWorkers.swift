@@ -33,10 +33,11 @@ final class SSHWorkers: WorkerLauncher {
     }
 
     func start(onAllGone: @escaping @Sendable () async -> Void) throws {
+        let cluster = try JoinSource.file(self.context.joinFile).line().authorityKeyDigest.short
         let program = SSHProgram(path: Executable.path, digest: try SHA256.hash(file: Executable.path))
         let task = Task { [self] in
             await withDiscardingTaskGroup { group in
-                for host in self.hosts.hosts { group.addTask { await self.serve(host, program) } }
+                for host in self.hosts.hosts { group.addTask { await self.serve(host, program, cluster) } }
             }
             await onAllGone()
         }
@@ -44,12 +45,13 @@ final class SSHWorkers: WorkerLauncher {
     }
 
     /// Keeps a worker at work on the host; ends when the session does, or the worker has left by itself.
-    private func serve(_ host: HostsFile.Host, _ program: SSHProgram) async {
+    private func serve(_ host: HostsFile.Host, _ program: SSHProgram, _ cluster: String) async {
         let session = SSHSession(
             host: host,
             options: self.hosts.options,
             program: program,
             joinFile: self.context.joinFile.path,
+            cluster: cluster,
             slots: host.slots ?? self.context.options.slots,
             threads: host.threads ?? self.context.options.threads
         )
@@ -69,8 +71,16 @@ final class SSHWorkers: WorkerLauncher {
             if ContinuousClock.now - started > .seconds(Self.longestPauseSeconds) { (pause, told) = (1, "") }
             if trouble != told { self.context.say("\(host.name) is not at work: \(trouble); it is tried again") }
             told = trouble
-            try? await Task.sleep(for: .seconds(pause))
+            await self.sleep(seconds: pause)
             pause = min(2 * pause, Self.longestPauseSeconds)
+        }
+    }
+
+    /// Not for longer than the session lasts.
+    private func sleep(seconds: Int) async {
+        let deadline = ContinuousClock.now + .seconds(seconds)
+        while ContinuousClock.now < deadline, !self.state.withLock({ $0.isStopping }) {
+            try? await Task.sleep(for: .milliseconds(100))
         }
     }
 

@@ -100,6 +100,15 @@ struct SessionOptions: ParsableArguments {
         _ = try self.address()
     }
 
+    /// What a session that goes on needs to be told, so that its workers run where these do.
+    var placeArgument: String {
+        guard let on else { return "" }
+        let place = if case .hosts(let path) = on { path } else { "slurm" }
+        let count = self.workers.map { " --workers \($0)" } ?? ""
+        let rest = self.launcherOptions.isEmpty ? "" : " -- " + self.launcherOptions.joined(separator: " ")
+        return " --on \(place)\(count)\(rest)"
+    }
+
     /// On this machine.
     var localWorkerCount: Int { self.on == nil ? self.workers ?? Self.localWorkers : 0 }
 
@@ -111,7 +120,10 @@ struct SessionOptions: ParsableArguments {
     }
 
     /// Whether machines may join that the session does not start workers on.
-    var mayOthersJoin: Bool { self.listen != nil || self.reach.joinFile != nil }
+    var mayOthersJoin: Bool { self.printsJoinLine || self.reach.joinFile != nil }
+
+    /// For workers that are started elsewhere, `--listen` is no more than the address.
+    var printsJoinLine: Bool { self.listen != nil && self.on == nil }
 
     /// Whether nobody works but this machine.
     var isAlone: Bool { self.on == nil && !self.mayOthersJoin }

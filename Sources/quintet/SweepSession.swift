@@ -53,14 +53,17 @@ struct SweepSession {
             throw ExitCode(130)
         case .drained, .hurried:
             // Shells know an interrupted program by this code.
-            print("resume with: quintet resume \(self.sweep.name)\(self.state.argument)")
+            print("resume with: \(self.resume)")
             throw ExitCode(130)
         case .left: throw ExitCode(130)
         case .broken(let reason):
-            throw SessionError(
-                "\(reason); what was finished is kept: quintet resume \(self.sweep.name)\(self.state.argument)"
-            )
+            throw SessionError("\(reason); what was finished is kept: \(self.resume)")
         }
+    }
+
+    /// The command that goes on.
+    private var resume: String {
+        "quintet resume \(self.sweep.name)\(self.state.argument)\(self.options.placeArgument)"
     }
 
     private func work(_ display: ProgressDisplay) async throws -> End {
@@ -84,7 +87,7 @@ struct SweepSession {
         let port = try await service.start(host: address.host, port: address.port)
         let usualFile = self.options.on == nil ? nil : self.state.joinFile
         try self.options.reach.letIn(service, by: usualFile, host: address.host, port: port)
-        if self.options.listen != nil { display.write(try self.joinText(service, address.host, port)) }
+        if self.options.printsJoinLine { display.write(try self.joinText(service, address.host, port)) }
         let ends = AsyncStream<End>.makeStream()
         let isJob = self.options.asJob
         let signals = InterruptSignals { count in

@@ -65,6 +65,14 @@ struct WorkerCommand: AsyncParsableCommand {
     @Option(help: "Where this worker keeps its key and its work; by default a folder of its own in the state folder.")
     var folder: String?
 
+    @Flag(
+        help: ArgumentHelp(
+            "Take over what ended workers could not hand over, whose folders lie beside its own.",
+            visibility: .hidden
+        )
+    )
+    var inherit = false
+
     @Flag(help: ArgumentHelp("End at once when standard input ends.", visibility: .hidden))
     var lifeline = false
 
@@ -108,6 +116,7 @@ struct WorkerCommand: AsyncParsableCommand {
         try Self.requireTime(self.secondsLeft)
         let (folder, lock) = try self.lockFolder(line)
         defer { withExtendedLifetime(lock) {} }
+        if self.inherit { folder.inherit() }
         let identity = try await Self.identity(source, folder.path)
         var logger = Logger(label: "worker") { StreamLogHandler.standardError(label: $0) }
         // A session sees for itself when its own workers come and go.
@@ -115,6 +124,8 @@ struct WorkerCommand: AsyncParsableCommand {
         let resources = MachineResources.current
         var limits = Worker.Limits()
         limits.idleSeconds = self.idle
+        // Whoever started it holds the connection; a coordinator that is away for longer has given its shards away.
+        if self.lifeline { limits.graceSeconds = Self.lifelineGraceSeconds }
         if case .file = source { limits.firstConnectionSeconds = Self.patienceSeconds }
         let options = WorkerOptions(
             join: source,
@@ -202,6 +213,8 @@ struct WorkerCommand: AsyncParsableCommand {
         }
         return .line(try JoinLine(parsing: text))
     }
+
+    private static let lifelineGraceSeconds = 120
 
     /// How long a worker that joins by a file waits for a coordinator: it may be started before it.
     private static let patienceSeconds = 600

@@ -64,6 +64,24 @@ import Testing
         #expect(leaves(worker.handle(.timeAdvanced, at: at(122))))
     }
 
+    /// Goal: a node is not held for a coordinator that is gone for good, also where a result waits, which lies on disk.
+    @Test func `a worker that may be idle does not wait for ever for its coordinator`() {
+        var limits = Worker.Limits()
+        limits.idleSeconds = 10
+        var worker = Worker(slots: 1, limits: limits)
+        _ = worker.handle(.started(spooled: []), at: at(0))
+        _ = worker.handle(.connected, at: at(0))
+        _ = worker.handle(.granted(self.lease), at: at(0))
+        _ = worker.handle(.prepared(self.lease.token), at: at(0))
+        _ = worker.handle(.disconnected(jitter: 0), at: at(1))
+        #expect(worker.handle(.timeAdvanced, at: at(2000)).allSatisfy { if case .leave = $0 { false } else { true } })
+        _ = worker.handle(.trainerEnded(self.lease.token, .finished(shardResult(self.lease.key))), at: at(2000))
+        _ = worker.handle(.spooled(self.lease.token), at: at(2001))
+        let end = 2001 + limits.idleAwaySeconds
+        #expect(!worker.handle(.timeAdvanced, at: at(end - 1)).contains(.leave(.idle(seconds: 10))))
+        #expect(worker.handle(.timeAdvanced, at: at(end)).contains(.leave(.idle(seconds: 10))))
+    }
+
     @Test func `an outcome of an earlier process is offered again`() {
         let outcome = Outcome.finished(shardResult(self.lease.key), best: nil)
         var worker = Worker(slots: 1)

@@ -17,6 +17,7 @@ import Testing
             options: file.options,
             program: SSHProgram(path: program, digest: try SHA256.hash(file: program)),
             joinFile: joinFile,
+            cluster: "c1",
             slots: file.hosts[0].slots ?? 1,
             threads: file.hosts[0].threads
         )
@@ -49,7 +50,7 @@ import Testing
         let yaml = "hosts: [{host: node, folder: '\(remote.replacing("'", with: "''"))'}]"
         let session = try self.session(yaml, joinFile: join, program: program)
         #expect(try self.run(session.probe) == "missing\n")
-        #expect(try String(contentsOfFile: "\(remote)/hosts/node/join", encoding: .utf8) == "a line\n")
+        #expect(try String(contentsOfFile: "\(remote)/hosts/node/c1/join", encoding: .utf8) == "a line\n")
         #expect(try self.run(session.copy) == "")
         #expect(try self.run(session.probe) == "ready\n")
         let programs = try FileManager.default.contentsOfDirectory(atPath: "\(remote)/programs")

@@ -49,6 +49,7 @@ import Testing
                 environment: environment
             ) == """
                 worker
+                [--inherit]
                 [--join-file]
                 [/x/a state/join]
                 [--folder]
