@@ -25,7 +25,7 @@ struct Launch: AsyncParsableCommand {
             // What is wrong with the grid or its files is told here rather than in the log of a job that starts
             // tomorrow, and what can be fetched is: nodes may reach less.
             if let note = try await self.store(yaml).note { print(note) }
-            try await slurm.submit(options: self.session.launcherOptions)
+            try await slurm.submit(grid: self.grid, options: self.session.launcherOptions)
         case (true, _): try await DetachedSession(state: self.state.folder).start()
         case (false, _):
             let stored = try await self.store(yaml)

@@ -1,3 +1,4 @@
+import ArgumentParser
 import CoordinatorShell
 import Files
 import Foundation
@@ -40,22 +41,43 @@ struct SlurmSession {
         )
     }
 
-    /// Submits the command that this process was started with as a job.
+    /// Submits what this process was started for as a job: a `quintet resume` of the stored sweep, which is the same
+    /// whenever the job starts, and however often.
     ///
-    /// - Parameter options: for `sbatch`.
-    /// - Throws: `SlurmError`; `StorageError`.
-    func submit(options: [String]) async throws {
+    /// - Parameters:
+    ///   - grid: of `quintet launch`.
+    ///   - options: for `sbatch`.
+    /// - Throws: ``SessionError`` for arguments that cannot be told apart; `SlurmError`; `StorageError`.
+    func submit(grid: String? = nil, options: [String]) async throws {
         try DurableFile.makeFolder(self.jobs.scriptsFolder)
-        let words = CommandLine.arguments.dropFirst().filter { $0 != "--detach" }
-        let arguments = words.prefix(1) + ["--as-job"] + words.dropFirst()
-        let script = self.jobs.coordinatorScript(
-            Array(arguments),
-            from: FileManager.default.currentDirectoryPath
-        )
+        let given = Array(CommandLine.arguments.dropFirst(2))
+        guard let arguments = Self.jobArguments(given, grid: grid, sweep: self.jobs.sweep) else {
+            throw SessionError("cannot tell the grid among \(given); give it first, right after launch")
+        }
+        let script = self.jobs.coordinatorScript(arguments, from: FileManager.default.currentDirectoryPath)
         try DurableFile.write(Array(script.utf8), to: self.jobs.coordinatorScriptFile, mode: 0o700)
         let job = try await self.commands.submit(self.jobs.coordinatorArguments(options: options))
         print("job \(job) coordinates \(self.jobs.sweep); its lines go to \(self.jobs.coordinatorLog(job))")
         print("quintet status --follow \(self.jobs.sweep)\(self.state.argument) shows it at work")
+    }
+
+    /// The coordinator job's command: `resume` with the sweep's name in the grid's place, or where there is none.
+    ///
+    /// - Parameters:
+    ///   - given: the arguments after `launch` or `resume`.
+    ///   - grid: `nil` for `resume`.
+    /// - Returns: `nil` where no reading of them has the sweep's name as the sweep.
+    static func jobArguments(_ given: [String], grid: String?, sweep: String) -> [String]? {
+        let words = given.filter { $0 != "--detach" }
+        func command(_ rest: [String]) -> [String]? {
+            let arguments = ["--as-job"] + rest
+            return (try? Resume.parse(arguments))?.sweep == sweep ? ["resume"] + arguments : nil
+        }
+        guard let grid else { return command(words) ?? command([sweep] + words) }
+        // An option's value may read as the grid does: then the name is no sweep there.
+        return words.indices.lazy.filter { words[$0] == grid }.compactMap { index in
+            command(words[..<index] + [sweep] + words[(index + 1)...])
+        }.first
     }
 
     /// - Throws: `SlurmError`.

@@ -233,6 +233,35 @@ struct SlurmTests {
         #expect(try await self.table(sandbox) == (try await self.localTable(grid, sandbox)))
     }
 
+    /// Goal: what a person decides while the coordinator's job waits or runs holds where it starts again: the grid's file
+    /// is theirs again, and a paused sweep stays paused.
+    @Test func `a coordinator's job that starts again needs no grid, and leaves a paused sweep so`() async throws {
+        let sandbox = try Sandbox()
+        let grid = try sandbox.writeGrid(epochs: 40, seeds: 1)
+        try await SlurmRig.run(in: sandbox) { rig in
+            let command = self.launch(grid, sandbox, more: ["--detach"], sbatch: [])
+            let launched = try await sandbox.run(command, environment: rig.environment)
+            #expect(launched.code == 0, "\(launched.output)")
+            let job = try #require(launched.output.split(separator: " ").compactMap { Int($0) }.first)
+            try "no grid".write(toFile: grid, atomically: true, encoding: .utf8)
+            try await self.waitForCheckpoint(sandbox)
+            #expect(try await sandbox.run(["pause", "small"] + self.state(sandbox)).code == 0)
+            _ = try await rig.command(["scontrol", "requeue", "\(job)"])
+            for state in ["PENDING", "RUNNING"] {
+                try await rig.wait { $0.contains { $0.name == "quintet-small+launch" && $0.state == state } }
+            }
+            while try await sandbox.run(["health"] + self.state(sandbox)).code != 0 {}
+            let status = try await sandbox.run(["status"] + self.state(sandbox)).output
+            #expect(status.contains("(paused)"), "\(status)")
+            #expect(try await sandbox.run(["unpause", "small"] + self.state(sandbox)).code == 0)
+            let follow = try await sandbox.run(["status", "--follow"] + self.state(sandbox))
+            #expect(follow.code == 0, "\(follow.output)")
+            try await self.expectNothingLeft(sandbox, rig)
+        }
+        let again = try sandbox.writeGrid(epochs: 40, seeds: 1)
+        #expect(try await self.table(sandbox) == (try await self.localTable(again, sandbox)))
+    }
+
     @Test func `quintet cancel ends the coordinator's job and the workers'`() async throws {
         let sandbox = try Sandbox()
         let grid = try sandbox.writeGrid(epochs: 5000, seeds: 3)
