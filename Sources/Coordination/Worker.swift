@@ -32,7 +32,8 @@ public struct Worker: Sendable {
         case uploadRefused(LeaseToken, Digest)
         /// The outcome is durable.
         case spooled(LeaseToken)
-        /// Hand everything back, then leave. A second time: leave at once.
+        /// Hand everything back, then leave. A second time: leave at once. Of a worker that leaves because its time is
+        /// nearly up, the first changes nothing.
         case leaveRequested
         /// The coordinator has no more work and will not have any.
         case dismissed
@@ -178,6 +179,8 @@ public struct Worker: Sendable {
     var attempts: [LeaseToken: Attempt] = [:]
     /// Set once the worker is to leave; passes at the latest then.
     var leaveDeadline: Instant?
+    /// Whether it has begun to leave because its time is nearly up, and nobody has asked for it since.
+    var leavesUnasked = false
     var isDismissed = false
     var departure: Departure?
 
@@ -207,7 +210,7 @@ public struct Worker: Sendable {
         case .uploaded(let token, let digest): self.finishUpload(token, digest)
         case .uploadRefused(let token, let digest): self.abandonUpload(token, digest)
         case .spooled(let token): self.confirmSpool(token)
-        case .leaveRequested: directives += self.beginLeaving(at: now)
+        case .leaveRequested: directives += self.requestLeaving(at: now)
         case .dismissed: self.isDismissed = true
         case .timeAdvanced: break
         }

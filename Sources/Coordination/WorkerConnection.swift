@@ -33,8 +33,16 @@ extension Worker {
         self.link = .waiting(until: Instant(milliseconds: now.milliseconds + Int64(milliseconds)))
     }
 
-    mutating func beginLeaving(at now: Instant) -> [Directive] {
-        guard self.leaveDeadline == nil else { return self.depart(.hurried) }
+    /// Somebody asks for it.
+    mutating func requestLeaving(at now: Instant) -> [Directive] {
+        guard self.leaveDeadline != nil else { return self.beginLeaving(at: now) }
+        guard self.leavesUnasked else { return self.depart(.hurried) }
+        // It is being done already.
+        self.leavesUnasked = false
+        return []
+    }
+
+    private mutating func beginLeaving(at now: Instant) -> [Directive] {
         self.leaveDeadline = now + self.limits.leaveSeconds
         let announcement: [Directive] = self.isConnected ? [.announceDraining] : []
         return announcement + self.attempts.keys.sorted().flatMap { self.handBack($0, at: now) }
@@ -45,6 +53,7 @@ extension Worker {
         var directives: [Directive] = []
         // There must be time left to stop after a checkpoint and to hand back.
         if let time = self.leaveTime, time <= now, self.leaveDeadline == nil {
+            self.leavesUnasked = true
             directives += self.beginLeaving(at: now)
         }
         switch self.link {

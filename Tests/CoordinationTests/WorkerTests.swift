@@ -180,6 +180,21 @@ import Testing
         #expect(directives == [.kill(self.lease.token), .leave(.hurried)])
     }
 
+    /// Goal: a cluster manager may say that the time is nearly up after the worker has seen so itself; only what comes
+    /// after that is a wish to hurry.
+    @Test func `of a worker that leaves in time the first request changes nothing`() {
+        var worker = Worker(slots: 1, endsAt: at(200))
+        _ = worker.handle(.started(spooled: []), at: at(0))
+        _ = worker.handle(.connected, at: at(0))
+        _ = worker.handle(.granted(self.lease), at: at(0))
+        _ = worker.handle(.prepared(self.lease.token), at: at(0))
+        #expect(worker.handle(.timeAdvanced, at: at(110)).contains(.stop(self.lease.token)))
+        let asked = worker.handle(.leaveRequested, at: at(111))
+        #expect(!asked.contains { [.kill(self.lease.token), .leave(.hurried), .leave(.asked)].contains($0) })
+        let hurried = worker.handle(.leaveRequested, at: at(112))
+        #expect(hurried == [.kill(self.lease.token), .leave(.hurried)])
+    }
+
     @Test func `a worker without its first coordinator gives up soon, with one it waits for a day`() {
         var fresh = Worker(slots: 1)
         _ = fresh.handle(.started(spooled: []), at: at(0))
