@@ -7,12 +7,20 @@ public struct SlurmBacklog: Hashable, Sendable {
     public let slots: Int
     /// Those that stood in the queue at the last step, or were submitted since.
     public private(set) var known: Set<SlurmTask.ID> = []
-    /// Tasks that ended and had never reached the coordinator, since the last one that had.
-    public private(set) var endsWithoutJoining = 0
+    /// Tasks that ended and were of no use, since the last one that was.
+    public private(set) var uselessEnds = 0
     public private(set) var hasGivenUp = false
 
     /// After so many in a row the cause is none that another try mends.
     public static let endsLimit = 5
+
+    /// How far a task came that has ended.
+    public enum Reach: Hashable, Sendable {
+        case nowhere
+        /// It reached the coordinator and was given nothing.
+        case coordinator
+        case work
+    }
 
     /// What a step asks for.
     public enum Decision: Hashable, Sendable {
@@ -20,7 +28,7 @@ public struct SlurmBacklog: Hashable, Sendable {
         /// An array of so many tasks, then ``submitted(_:count:)``.
         case submit(Int)
         /// Nothing more is ever submitted: see this task's log.
-        case giveUp(SlurmTask.ID)
+        case giveUp(SlurmTask.ID, Reach)
         /// It has given up, and no task is left.
         case end
     }
@@ -34,25 +42,37 @@ public struct SlurmBacklog: Hashable, Sendable {
     /// - Parameters:
     ///   - tasks: the queue.
     ///   - shardsLeft: that wait or run.
-    ///   - hasJoined: whether a task that has ended had ever reached the coordinator.
+    ///   - shardsWaiting: those of them that nobody runs.
+    ///   - reach: of a task that has ended.
     public mutating func step(
         _ tasks: [SlurmTask],
         shardsLeft: Int,
-        hasJoined: (SlurmTask.ID) -> Bool
+        shardsWaiting: Int,
+        reach: (SlurmTask.ID) -> Reach
     ) -> Decision {
         let alive = Set(tasks.filter { !$0.isCoordinator && $0.isAlive }.map(\.id))
         let ended = self.known.subtracting(alive).sorted()
         self.known = alive
         if self.hasGivenUp { return alive.isEmpty ? .end : .nothing }
         for task in ended {
-            self.endsWithoutJoining = hasJoined(task) ? 0 : self.endsWithoutJoining + 1
-            guard self.endsWithoutJoining == Self.endsLimit else { continue }
+            let reached = reach(task)
+            switch reached {
+            case .work: self.uselessEnds = 0
+            // Where nothing waits, there was nothing to give.
+            case .coordinator: self.uselessEnds += shardsWaiting > 0 ? 1 : 0
+            case .nowhere: self.uselessEnds += 1
+            }
+            guard self.uselessEnds == Self.endsLimit else { continue }
             self.hasGivenUp = true
-            return .giveUp(task)
+            return .giveUp(task, reached)
         }
-        let wanted = min(self.workers, (shardsLeft + self.slots - 1) / self.slots)
-        return wanted > alive.count ? .submit(wanted - alive.count) : .nothing
+        let missing = min(self.workers, self.tasks(for: shardsLeft)) - alive.count
+        // Others may run what is left, such as machines that joined.
+        let wanted = min(missing, self.tasks(for: shardsWaiting))
+        return wanted > 0 ? .submit(wanted) : .nothing
     }
+
+    private func tasks(for shards: Int) -> Int { (shards + self.slots - 1) / self.slots }
 
     /// An array was submitted; its tasks may end before the next step sees them.
     public mutating func submitted(_ job: Int, count: Int) {

@@ -6,14 +6,14 @@ internal import Foundation
 /// that starts anew finds them, and no order of crash and submission makes two arrays of one.
 public struct SlurmJobs: Hashable, Sendable {
     public let sweep: String
-    /// Absolute, and the same on all nodes.
+    /// Absolute, without links where it exists, and the same on all nodes.
     public let stateFolder: String
     /// This program's file, the same on all nodes.
     public let program: String
 
     public init(sweep: String, stateFolder: String, program: String) {
         self.sweep = sweep
-        self.stateFolder = stateFolder
+        self.stateFolder = Self.resolved(stateFolder)
         self.program = program
     }
 
@@ -24,13 +24,16 @@ public struct SlurmJobs: Hashable, Sendable {
         public var slots: Int
         /// `nil`: the worker shares out what its job was given.
         public var threads: Int?
+        /// What sweeps may ask for by name.
+        public var labels: [String]
         /// After so long without work it ends, and its node is others' again.
         public var idleSeconds: Int
 
-        public init(joinFile: String, slots: Int, threads: Int? = nil, idleSeconds: Int = 60) {
+        public init(joinFile: String, slots: Int, threads: Int? = nil, labels: [String] = [], idleSeconds: Int = 60) {
             self.joinFile = joinFile
             self.slots = slots
             self.threads = threads
+            self.labels = labels
             self.idleSeconds = idleSeconds
         }
     }
@@ -51,6 +54,7 @@ public struct SlurmJobs: Hashable, Sendable {
     public func workersScript(_ options: WorkerOptions) -> String {
         let folder = shellQuoted("\(self.stateFolder)/joined/slurm-")
         let threads = options.threads.map { " --threads \($0)" } ?? ""
+        let labels = options.labels.map { " --label \(shellQuoted($0))" }.joined()
         return """
             #!/bin/sh
             # One worker of the sweep \(self.sweep); written anew by each launch.
@@ -61,7 +65,7 @@ public struct SlurmJobs: Hashable, Sendable {
                 export SLURM_JOB_END_TIME
             fi
             exec \(shellQuoted(self.program)) worker --inherit --join-file \(shellQuoted(options.joinFile)) \\
-                --folder \(folder)"$task" --idle \(options.idleSeconds) --slots \(options.slots)\(threads)
+                --folder \(folder)"$task" --idle \(options.idleSeconds) --slots \(options.slots)\(threads)\(labels)
 
             """
     }
@@ -143,12 +147,25 @@ public struct SlurmJobs: Hashable, Sendable {
             guard parts.count == 5, let id = SlurmTask.ID(parts[0]) else {
                 throw SlurmError("squeue answers \"\(line.prefix(200))\", which is no line that it was asked for")
             }
-            guard parts[4] == self.stateFolder else { continue }
+            guard Self.resolved(parts[4]) == self.stateFolder else { continue }
             tasks.append(
                 SlurmTask(id: id, isCoordinator: parts[2] == self.coordinatorName, state: parts[1], reason: parts[3])
             )
         }
         return tasks
+    }
+
+    /// The path without links, as far as it exists: one folder may have several names, and jobs are known by theirs.
+    ///
+    /// - Parameter path: absolute.
+    static func resolved(_ path: String) -> String {
+        if let real = realpath(path, nil) {
+            defer { free(real) }
+            return String(cString: real)
+        }
+        guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else { return path }
+        let (parent, name) = (self.resolved(String(path[..<slash])), path[path.index(after: slash)...])
+        return parent == "/" ? "/\(name)" : "\(parent)/\(name)"
     }
 
     /// Reads the number that `sbatch --parsable` prints, which a cluster's name may follow.

@@ -10,6 +10,7 @@ internal import Wire
 ///     identity.pem               key and certificate
 ///     lock                       held by the worker that runs
 ///     health                     that its loop turns, see ``WorkerHealth``
+///     worked                     there once it was given a shard
 ///     incoming/                  checkpoints that are being fetched
 ///     attempts/TOKEN/            one folder for each attempt:
 ///         shard.json                 the trainer's order
@@ -62,6 +63,15 @@ public struct WorkerFolder: Hashable, Sendable {
         return (try? FileManager.default.removeItem(atPath: self.path)) != nil
     }
 
+    /// Whether a worker in it was ever given a shard.
+    public var hasWorked: Bool { access(self.workedFile, F_OK) == 0 }
+
+    /// - Throws: `StorageError` where that cannot be written.
+    func noteWork() throws(StorageError) {
+        if !self.hasWorked { try DurableFile.write([], to: self.workedFile) }
+    }
+
+    private var workedFile: String { "\(self.path)/worked" }
     var healthFile: String { "\(self.path)/health" }
     var incoming: String { "\(self.path)/incoming" }
 

@@ -192,6 +192,7 @@ public final class WorkerService: Sendable {
         switch message {
         case .grant(let grant):
             state.grants[grant.lease.token] = grant
+            do { try self.options.folder.noteWork() } catch { self.logger.warning("\(error)") }
             self.handle(.granted(grant.lease), &state)
         case .revoke(let lease): self.handle(.revoked(lease.token), &state)
         case .handBack(let leases): self.handle(.handBackRequested(leases.map(\.token)), &state)

@@ -64,7 +64,7 @@ final class LocalWorkers: WorkerLauncher {
     }
 
     private func launch(_ name: String) throws {
-        let arguments = [
+        var arguments = [
             "worker", "--lifeline", "--folder", self.context.state.worker(name), "--slots",
             "\(self.context.options.slots)",
             "--threads", "\(self.context.options.threadsPerShard)",
@@ -72,6 +72,7 @@ final class LocalWorkers: WorkerLauncher {
             "--memory",
             "\(max(1, (MachineResources.current.memoryBytes >> 20) / self.context.options.localWorkerCount))",
         ]
+        for label in self.context.options.labels { arguments += ["--label", label] }
         var environment = ProcessInfo.processInfo.environment
         // Not among the arguments, which every user of the machine can read.
         environment[WorkerCommand.joinVariable] = self.joinLine.description

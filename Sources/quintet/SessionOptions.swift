@@ -1,6 +1,7 @@
 import ArgumentParser
 import Files
 import Foundation
+import Wire
 
 /// Where a session's workers run.
 enum WorkerPlace: Hashable, ExpressibleByArgument {
@@ -41,6 +42,15 @@ struct SessionOptions: ParsableArguments {
 
     @Option(help: "Threads of each shard; by default all cores are shared out.")
     var threads: Int?
+
+    @Option(
+        name: .customLong("label"),
+        help: ArgumentHelp(
+            "What the workers on this machine or Slurm have that sweeps may ask for; may be given several times.",
+            valueName: "name"
+        )
+    )
+    var labels: [String] = []
 
     @Option(
         help: ArgumentHelp(
@@ -93,6 +103,12 @@ struct SessionOptions: ParsableArguments {
         }
         if case .hosts = self.on, self.workers != nil {
             throw ValidationError("--workers is for this machine or Slurm; the file of hosts says what runs where.")
+        }
+        if case .hosts = self.on, let label = self.labels.first {
+            throw ValidationError("--label \(label) is for this machine or Slurm; give hosts theirs in their file.")
+        }
+        guard self.labels.count <= Hello.labelsLimit else {
+            throw ValidationError("--label is given \(self.labels.count) times; give at most \(Hello.labelsLimit).")
         }
         if self.on != .slurm, let first = self.launcherOptions.first {
             throw ValidationError("\(first) after -- is for sbatch; give --on slurm, or leave it out.")

@@ -4,6 +4,7 @@ import Foundation
 import Launchers
 import Synchronization
 import Transport
+import WorkerShell
 
 /// Workers that are jobs of Slurm: arrays that are submitted as there is work, and end by themselves when there is none.
 final class SlurmWorkers: WorkerLauncher {
@@ -27,7 +28,8 @@ final class SlurmWorkers: WorkerLauncher {
         let worker = SlurmJobs.WorkerOptions(
             joinFile: SlurmSession.absolute(self.context.joinFile.path),
             slots: options.slots,
-            threads: options.threads
+            threads: options.threads,
+            labels: options.labels
         )
         let script = Array(self.slurm.jobs.workersScript(worker).utf8)
         try DurableFile.write(script, to: self.slurm.jobs.workersScriptFile, mode: 0o700)
@@ -65,30 +67,37 @@ final class SlurmWorkers: WorkerLauncher {
 
     /// - Returns: whether nothing is left to do.
     private func step(_ backlog: inout SlurmBacklog, isFirst: Bool) async throws -> Bool {
-        guard let shardsLeft = await self.context.shardsLeft() else { return false }
+        guard let shards = await self.context.shardsLeft() else { return false }
         let jobs = self.slurm.jobs
         let tasks = try await self.slurm.commands.tasks(of: jobs)
         let workers = tasks.count { !$0.isCoordinator }
         if isFirst, workers > 0 { self.context.say("jobs of this sweep in the queue already: \(workers)") }
-        switch backlog.step(tasks, shardsLeft: shardsLeft, hasJoined: { self.hasJoined($0) }) {
+        let decision = backlog.step(tasks, shardsLeft: shards.left, shardsWaiting: shards.waiting) { self.reach($0) }
+        switch decision {
         case .nothing: break
         case .submit(let count):
             let arguments = jobs.workersArguments(count, options: self.context.options.launcherOptions)
             let job = try await self.slurm.commands.submit(arguments)
             backlog.submitted(job, count: count)
             self.context.say("job \(job): workers 1 to \(count), whose lines go to \(jobs.scriptsFolder)/\(job)_*.log")
-        case .giveUp(let task):
-            self.context.say(
-                "\(SlurmBacklog.endsLimit) jobs in a row ended before they reached the coordinator, so no more are "
-                    + "submitted; \(jobs.workerLog(task)) says why, or sacct --jobs=\(task)"
-            )
+        case .giveUp(let task, let reach):
+            let trouble = "\(SlurmBacklog.endsLimit) jobs in a row ended before they"
+            let cause =
+                reach == .nowhere
+                ? "reached the coordinator, so no more are submitted; \(jobs.workerLog(task)) says why, or "
+                    + "sacct --jobs=\(task)"
+                : "could be given a shard, so no more are submitted; quintet why SHARD says what a shard waits for: "
+                    + "what it needs must fit the jobs' memory (--mem), labels (--label) and time"
+            self.context.say("\(trouble) \(cause)")
         case .end: return true
         }
         return false
     }
 
-    private func hasJoined(_ task: SlurmTask.ID) -> Bool {
-        (try? Identity(folder: self.slurm.jobs.workerFolder(task))) != nil
+    private func reach(_ task: SlurmTask.ID) -> SlurmBacklog.Reach {
+        let folder = WorkerFolder(self.slurm.jobs.workerFolder(task))
+        if folder.hasWorked { return .work }
+        return (try? Identity(folder: folder.path)) == nil ? .nowhere : .coordinator
     }
 
     func stop(_ stopping: WorkerStopping) async {

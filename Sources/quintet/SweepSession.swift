@@ -147,8 +147,12 @@ struct SweepSession {
             say: { display.write($0) },
             shardsLeft: { [store, sweep] in
                 // For a paused sweep workers would come for nothing.
-                guard (try? store.sweep(named: sweep.name))?.terms.standing == .active else { return 0 }
-                return await service.snapshot().map { $0.total - $0.done - $0.failed }
+                guard (try? store.sweep(named: sweep.name))?.terms.standing == .active else { return (0, 0) }
+                return await service.snapshot().map {
+                    let left = $0.total - $0.done - $0.failed
+                    // A late shard may run twice.
+                    return (left, left - Set($0.running.map(\.key)).count)
+                }
             }
         )
         switch self.options.on {

@@ -31,7 +31,7 @@ struct LaunchContext: Sendable {
     let joinFile: JoinFile
     /// Takes lines for people.
     let say: @Sendable (String) -> Void
-    /// How many shards are neither done nor given up, none while the sweep is paused; `nil` once the coordinator has
-    /// stopped.
-    let shardsLeft: @Sendable () async -> Int?
+    /// How many shards are neither done nor given up, and how many of them nobody runs; none while the sweep is paused;
+    /// `nil` once the coordinator has stopped.
+    let shardsLeft: @Sendable () async -> (left: Int, waiting: Int)?
 }

@@ -38,7 +38,7 @@ import Testing
         let jobs = SlurmJobs(sweep: "s", stateFolder: "/x/a state", program: "/bin/sh")
         var environment = ["SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3", "PATH": "/bin"]
         environment["SLURM_JOB_END_TIME"] = end
-        let options = SlurmJobs.WorkerOptions(joinFile: "/x/a state/join", slots: 2, threads: 4, idleSeconds: 60)
+        let options = SlurmJobs.WorkerOptions(joinFile: "/x/a state/join", slots: 2, threads: 4, labels: ["a b"])
         #expect(
             try self.runsShell(
                 """
@@ -60,6 +60,8 @@ import Testing
                 [2]
                 [--threads]
                 [4]
+                [--label]
+                [a b]
                 end \(end ?? "%s --noheader --jobs=12_3 --format=%e")
 
                 """
@@ -100,6 +102,26 @@ import Testing
         #expect(tasks.map(\.isCoordinator) == [false, true, false])
         #expect(tasks.map(\.isAlive) == [true, true, false])
         #expect(tasks.map(\.isWaiting) == [true, false, true])
+    }
+
+    /// Goal: a home that is a link is one home, whichever of its names a job was submitted with, or the state folder is
+    /// given by.
+    @Test func `jobs of a state folder with two names are known by both`() throws {
+        let place = FileManager.default.temporaryDirectory.appending(path: "quintet-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: "\(place)/real", withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: place) }
+        try FileManager.default.createSymbolicLink(atPath: "\(place)/link", withDestinationPath: "real")
+        let names = ["\(place)/real", "\(place)/link"]
+        // Before the folder is made, and then.
+        for _ in 0..<2 {
+            let all = names.map { SlurmJobs(sweep: "s", stateFolder: "\($0)/state", program: "p") }
+            #expect(Set(all.map(\.stateFolder)).count == 1)
+            for jobs in all {
+                let lines = names.map { "7|RUNNING|quintet-s|None|\($0)/state" }
+                #expect(try jobs.tasks(in: lines).count == 2)
+            }
+            try FileManager.default.createDirectory(atPath: "\(place)/real/state", withIntermediateDirectories: true)
+        }
     }
 
     @Test(arguments: [

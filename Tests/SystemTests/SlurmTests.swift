@@ -87,8 +87,9 @@ struct SlurmTests {
     }
 
     /// The table of a launch on this machine alone.
-    private func localTable(_ grid: String, _ sandbox: Sandbox) async throws -> String {
-        let local = try await sandbox.run(["launch", grid, "--threads", "1", "--state", "\(sandbox.folder)/local"])
+    private func localTable(_ grid: String, _ sandbox: Sandbox, more: [String] = []) async throws -> String {
+        let state = ["--state", "\(sandbox.folder)/local"]
+        let local = try await sandbox.run(["launch", grid, "--threads", "1"] + state + more)
         #expect(local.code == 0, "\(local.output)")
         return try await self.table(sandbox, state: "local")
     }
@@ -111,12 +112,16 @@ struct SlurmTests {
         #expect(await sandbox.waitUntilEmpty(seconds: 60).isEmpty)
     }
 
-    /// Goal: a whole sweep by jobs of Slurm gives this machine's table, names its jobs, and leaves none behind.
+    /// Goal: a whole sweep by jobs of Slurm gives this machine's table, names its jobs, and leaves none behind; both have
+    /// the labels that they are given.
     @Test func `a sweep on Slurm gives the table of this machine`() async throws {
         let sandbox = try Sandbox()
         let grid = try sandbox.writeGrid(methods: ["full", "lora", "bitfit"], epochs: 8)
+        let labelled = try String(contentsOfFile: grid, encoding: .utf8) + "\nneeds: {labels: [big, quick]}\n"
+        try labelled.write(toFile: grid, atomically: true, encoding: .utf8)
+        let labels = ["--label", "big", "--label", "quick"]
         try await SlurmRig.run(in: sandbox) { rig in
-            let command = self.launch(grid, sandbox, workers: 3, sbatch: ["-c", "2"])
+            let command = self.launch(grid, sandbox, workers: 3, more: labels, sbatch: ["-c", "2"])
             let launched = try await sandbox.run(command, environment: rig.environment)
             #expect(launched.code == 0, "\(launched.output)")
             #expect(launched.output.contains("job 1: workers 1 to 3,"), "\(launched.output)")
@@ -128,7 +133,7 @@ struct SlurmTests {
             #expect(try await sandbox.run(["gc"] + self.state(sandbox)).code == 0)
             #expect(try FileManager.default.contentsOfDirectory(atPath: "\(sandbox.folder)/state/joined").isEmpty)
         }
-        #expect(try await self.table(sandbox) == (try await self.localTable(grid, sandbox)))
+        #expect(try await self.table(sandbox) == (try await self.localTable(grid, sandbox, more: labels)))
     }
 
     /// Goal: what a node was training when its power went goes on from the last checkpoint, and the sweep ends.

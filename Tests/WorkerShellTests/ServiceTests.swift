@@ -133,6 +133,7 @@ private final class Cluster {
             #expect(try FolderManifest(folder: folder) == files.manifest)
         }
         #expect(try FileManager.default.contentsOfDirectory(atPath: "\(files.path)/a/attempts").isEmpty)
+        #expect(["a", "c"].map { WorkerFolder("\(files.path)/\($0)").hasWorked } == [true, false])
         await cluster.stop()
     }
 
