@@ -73,4 +73,28 @@ struct DetachTests {
         #expect(follower.output.contains("quintet resume small"), "\(follower.output)")
         #expect(await self.sandbox.waitUntilEmpty().isEmpty)
     }
+
+    /// Goal: what a person decided holds where a cluster manager starts the coordinator's job again: nothing that was
+    /// given up is tried again, and a cancelled sweep does not go on.
+    @Test func `a job that starts again retries nothing that was given up`() async throws {
+        let grid = try self.sandbox.writeGrid(
+            methods: ["full"],
+            seeds: 1,
+            defaults: "weightDecay: 1000, gradientClip: 0"
+        )
+        let hopeless = try String(contentsOfFile: grid, encoding: .utf8).replacing("2e-3", with: "1000")
+        try hopeless.write(toFile: grid, atomically: true, encoding: .utf8)
+        let launched = try await self.sandbox.run(["launch", grid, "--state", self.state])
+        #expect(launched.code == 1 && launched.output.contains("lower learningRate"), "\(launched.output)")
+        let resume = ["resume", "small", "--as-job", "--state", self.state]
+        for (restarts, isRetried) in [("0", true), ("1", false)] {
+            let job = try await self.sandbox.run(resume, environment: ["SLURM_RESTART_COUNT": restarts])
+            #expect(job.code == 1 && job.output.contains("lower learningRate"), "\(job.output)")
+            #expect(job.output.contains("trying 1 shards again") == isRetried, "\(job.output)")
+        }
+        #expect(try await self.sandbox.run(["cancel", "small", "--state", self.state]).code == 0)
+        let cancelled = try await self.sandbox.run(resume)
+        #expect(cancelled.code == 1 && cancelled.output.contains("was cancelled"), "\(cancelled.output)")
+        #expect(await self.sandbox.waitUntilEmpty().isEmpty)
+    }
 }

@@ -304,6 +304,24 @@ struct SlurmTests {
         }
     }
 
+    /// Goal: nor are those that reach the coordinator, but are not what the sweep asks for. Method: more tasks at once than
+    /// it takes, since each waits a minute for work.
+    @Test func `jobs that can be given nothing are soon submitted no more`() async throws {
+        let sandbox = try Sandbox()
+        let grid = try sandbox.writeGrid(seeds: 3)
+        let needy = try String(contentsOfFile: grid, encoding: .utf8) + "\nneeds: {labels: [big]}\n"
+        try needy.write(toFile: grid, atomically: true, encoding: .utf8)
+        try await SlurmRig.run(in: sandbox) { rig in
+            let command = self.launch(grid, sandbox, workers: 6, more: ["--label", "small"], sbatch: [])
+            let launch = try sandbox.start(command, environment: rig.environment)
+            let line = try #require(await launch.line(containing: "so no more are submitted"), "\(launch.output)")
+            #expect(line.contains("before they could be given a shard"), "\(line)")
+            launch.signal(SIGKILL)
+            _ = await launch.wait()
+            try await self.expectNothingLeft(sandbox, rig)
+        }
+    }
+
     @Test func `what sbatch refuses is told in its own words`() async throws {
         let sandbox = try Sandbox()
         let grid = try sandbox.writeGrid()

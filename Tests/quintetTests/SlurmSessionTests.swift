@@ -1,3 +1,4 @@
+import ArgumentParser
 import Testing
 
 @testable import quintet
@@ -19,5 +20,13 @@ import Testing
     ])
     func `a coordinator's job goes on with the stored sweep`(given: [String], grid: String?, words: [String]) {
         #expect(SlurmSession.jobArguments(given, grid: grid, sweep: "s") == ["resume", "--as-job"] + words)
+    }
+
+    @Test func `labels are for workers here or on Slurm, and hosts have their own`() throws {
+        let words = ["g.yaml", "--label", "big", "--label", "quick"]
+        #expect(try Launch.parse(words).session.labels == ["big", "quick"])
+        #expect(try Launch.parse(words + ["--on", "slurm"]).session.labels == ["big", "quick"])
+        let error = #expect(throws: (any Error).self) { try Launch.parse(words + ["--on", "hosts.yaml"]) }
+        #expect(error.map { Launch.message(for: $0) }?.contains("--label big") == true)
     }
 }
