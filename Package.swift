@@ -113,7 +113,9 @@ let package = Package(
         .testTarget(name: "CoordinationTests", dependencies: ["Coordination", "Digests", "Sweeps", "TestSupport"]),
         .testTarget(
             name: "CoordinatorShellTests",
-            dependencies: ["Coordination", "CoordinatorShell", "Digests", "Sweeps", "TestSupport", "Transport", "Wire"]
+            dependencies: [
+                "Coordination", "CoordinatorShell", "Digests", "Files", "Sweeps", "TestSupport", "Transport", "Wire",
+            ]
         ),
         .testTarget(name: "DigestsTests", dependencies: ["Digests"]),
         .testTarget(

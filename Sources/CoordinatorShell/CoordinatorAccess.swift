@@ -16,7 +16,7 @@ struct CoordinatorAddress: Hashable, Sendable {
     init(host: String, port: Int) {
         self.host = host
         self.port = port
-        self.machine = ProcessInfo.processInfo.hostName
+        self.machine = FolderLock.machine
         self.reachableHost = MachineAddress.reachable(host)
     }
 
@@ -38,7 +38,7 @@ struct CoordinatorAddress: Hashable, Sendable {
     static func remove(_ state: StateFolder) { unlink(state.addressFile) }
 
     /// Whether the coordinator runs on the machine that asks.
-    var isHere: Bool { self.machine == ProcessInfo.processInfo.hostName }
+    var isHere: Bool { self.machine == FolderLock.machine }
 
     /// For the machine that asks.
     var hostFromHere: String { self.isHere ? MachineAddress.local(self.host) : self.reachableHost }
@@ -145,13 +145,18 @@ extension Store {
     /// Opens a folder's store for reading. Where its coordinator runs on another machine, that one copies it first: an
     /// SQLite file that is written on one machine cannot be read on another meanwhile.
     ///
-    /// - Throws: ``StoreError``; ``OperatorRefusal`` where the coordinator does not copy it; errors of `Transport` where
-    ///   it cannot be reached.
+    /// - Throws: ``StoreError``; ``StateFolderError`` where that coordinator has not opened its port yet;
+    ///   ``OperatorRefusal`` where it does not copy it; errors of `Transport` where it cannot be reached.
     public static func reading(_ state: StateFolder, version: String) async throws -> Store {
-        let isElsewhere = CoordinatorAddress(state).map { !$0.isHere } ?? false
-        guard isElsewhere, let coordinator = try await CoordinatorAccess.running(state, version: version) else {
-            return try Store(reading: state.database)
+        try state.requireStore()
+        let address = CoordinatorAddress(state)
+        let holder = state.holder
+        let isElsewhere = !(address?.isHere ?? holder?.isHere ?? true)
+        guard isElsewhere, try state.lockIfFree() == nil else { return try Store(reading: state.database) }
+        if address == nil, let machine = holder?.machine {
+            throw StateFolderError("the coordinator on \(machine) is starting; try again")
         }
+        let coordinator = try await OperatorClient(state, version: version)
         guard let name = try await coordinator.lines(.copyStore).first, !name.contains("/") else {
             throw MessageError.unexpected("the coordinator does not say where its store's copy is")
         }
@@ -187,12 +192,12 @@ public struct OperatorClient: Sendable {
         }
     }
 
-    /// - Throws: ``OperatorRefusal`` where the coordinator did not do it.
+    /// - Throws: ``OperatorRefusal`` where the coordinator did not do it; ``MessageError`` where it hung up.
     @discardableResult
     func ask(_ request: OperatorRequest) async throws -> OperatorReply {
         try await self.connection.send(request.frame())
         guard let frame = try await self.connection.next() else {
-            throw OperatorRefusal(description: "the coordinator hung up")
+            throw MessageError.unexpected("the coordinator hung up")
         }
         let reply = try OperatorReply(frame)
         if case .refused(let reason) = reply { throw OperatorRefusal(description: reason) }
@@ -206,6 +211,8 @@ public struct OperatorClient: Sendable {
     }
 
     /// Where a sweep stands.
+    ///
+    /// - Throws: ``OperatorRefusal`` where the coordinator does not work on it; ``MessageError`` where it has stopped.
     public func snapshot(of sweep: String) async throws -> CoordinatorSnapshot {
         guard case .snapshot(let snapshot) = try await self.ask(.snapshot(sweep: sweep)) else {
             throw MessageError.unexpected("the coordinator answers with another message than where it stands")

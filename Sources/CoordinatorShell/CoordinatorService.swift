@@ -245,7 +245,8 @@ public final class CoordinatorService: Sendable {
                         progress: attempt.progress
                     )
                 },
-                workers: coordinator.workers
+                workers: coordinator.workers,
+                standing: coordinator.terms.first { $0.name == sweep }?.standing
             )
         }
     }

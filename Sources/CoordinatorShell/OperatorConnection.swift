@@ -19,8 +19,9 @@ extension CoordinatorService {
                 try await connection.send(OperatorReply.refused(reason: objection).frame())
             } else {
                 try await connection.send(OperatorReply.welcome(Welcome(version: self.version)).frame())
-                while let frame = try await connection.next() {
-                    try await connection.send(self.answer(OperatorRequest(frame)).frame())
+                while let frame = try await connection.next(), let reply = try await self.answer(OperatorRequest(frame))
+                {
+                    try await connection.send(reply.frame())
                 }
             }
             try await connection.finish()
@@ -32,7 +33,9 @@ extension CoordinatorService {
     }
 
     /// Does what an operator asks.
-    private func answer(_ request: OperatorRequest) async -> OperatorReply {
+    ///
+    /// - Returns: `nil` where the coordinator has stopped.
+    private func answer(_ request: OperatorRequest) async -> OperatorReply? {
         do throws(StoreError) {
             switch request {
             case .hello: return .refused(reason: "it said hello twice")
@@ -56,9 +59,13 @@ extension CoordinatorService {
             case .retry(let sweep): return .text(["\(try self.retry(sweep)) shards are tried again"])
             case .explain(let name): return try await self.explain(name)
             case .snapshot(let sweep):
-                _ = try self.store.sweep(named: sweep)
-                guard let snapshot = await self.snapshot(of: sweep) else {
-                    throw StoreError("the coordinator has stopped")
+                let name = try self.store.sweep(named: sweep).name
+                guard let snapshot = await self.snapshot(of: name) else { return nil }
+                guard snapshot.standing != nil else {
+                    throw StoreError(
+                        "the coordinator that runs does not work on \(name); once it has stopped, quintet resume "
+                            + "\(name) goes on"
+                    )
                 }
                 return .snapshot(snapshot)
             case .copyStore: return .text([try self.store.copy()])

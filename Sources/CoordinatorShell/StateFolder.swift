@@ -1,4 +1,5 @@
 public import Files
+internal import Foundation
 public import Transport
 
 /// Where everything of a coordinator lives.
@@ -44,21 +45,34 @@ public struct StateFolder: Hashable, Sendable {
 
     /// The process of this machine whose coordinator has opened its port; `nil` where there is none.
     public var coordinatorProcess: Int? {
-        CoordinatorAddress(self) == nil ? nil : FolderLock.holder(of: self.lockFile)
+        guard CoordinatorAddress(self) != nil, let holder = self.holder, holder.isHere else { return nil }
+        return holder.process
     }
+
+    /// What wrote itself into the lock file last.
+    var holder: FolderLock.Holder? { FolderLock.holder(of: self.lockFile) }
+
+    /// How long the folder is waited for: a command may have it for a moment.
+    private static let lockSeconds = 3.0
 
     /// Makes the folder where it is missing and takes it for this process.
     ///
     /// - Throws: ``StateFolderError`` where another coordinator has it, `StorageError` where it cannot be made.
     public func lock() throws -> FolderLock {
-        if let lock = try self.lockIfFree() {
-            // Of a coordinator that was killed.
-            CoordinatorAddress.remove(self)
-            return lock
+        let deadline = ContinuousClock.now + .seconds(Self.lockSeconds)
+        repeat {
+            if let lock = try self.lockIfFree() {
+                // Of a coordinator that was killed.
+                CoordinatorAddress.remove(self)
+                return lock
+            }
+            usleep(20_000)
+        } while ContinuousClock.now < deadline
+        let holder = self.holder.map { holder in
+            " (process \(holder.process)\(holder.isHere ? "" : " on \(holder.machine ?? "")"))"
         }
-        let holder = FolderLock.holder(of: self.lockFile).map { " (process \($0))" } ?? ""
         throw StateFolderError(
-            "the state folder \(self.path) is used by another coordinator\(holder); stop it, or give another --state"
+            "the state folder \(self.path) is used by another coordinator\(holder ?? ""); stop it, or give another --state"
         )
     }
 

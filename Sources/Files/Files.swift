@@ -232,19 +232,39 @@ public final class FolderLock: Sendable {
         self.descriptor = descriptor
         // For people who meet the lock; the lock itself is the system's.
         ftruncate(descriptor, 0)
-        let text = Array("\(getpid())\n".utf8)
+        let text = Array("\(getpid()) \(Self.machine)\n".utf8)
         _ = try? DurableFile.writeAll(text, to: descriptor, path: path)
+        // Other machines read it while it is held.
+        fsync(descriptor)
     }
 
     deinit { close(self.descriptor) }
 
+    /// This machine's name.
+    public static var machine: String {
+        var name = [CChar](repeating: 0, count: 256)
+        guard gethostname(&name, name.count - 1) == 0, name[0] != 0 else { return "localhost" }
+        return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
     /// The process that wrote itself into a lock file.
-    public static func holder(of path: String) -> Int? {
-        var text = [UInt8](repeating: 0, count: 32)
+    public struct Holder: Hashable, Sendable {
+        public let process: Int
+        /// The name of its machine; `nil` where an earlier version has written the file.
+        public let machine: String?
+
+        /// Whether it is one of this machine's, as far as is known.
+        public var isHere: Bool { self.machine.map { $0 == FolderLock.machine } ?? true }
+    }
+
+    public static func holder(of path: String) -> Holder? {
+        var text = [UInt8](repeating: 0, count: 512)
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
         let count = read(descriptor, &text, text.count)
-        return Int(String(decoding: text.prefix(max(0, count)), as: UTF8.self).filter { !$0.isWhitespace })
+        let words = String(decoding: text.prefix(max(0, count)), as: UTF8.self).split(whereSeparator: \.isWhitespace)
+        guard let process = words.first.flatMap({ Int($0) }) else { return nil }
+        return Holder(process: process, machine: words.dropFirst().first.map(String.init))
     }
 }

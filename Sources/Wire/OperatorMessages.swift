@@ -28,7 +28,7 @@ public enum OperatorRequest: Hashable, Sendable {
     case explain(String)
     /// What keeps all shards waiting? Answered by `text`, without a line where nothing does.
     case obstacles
-    /// Where does a sweep stand? Answered by `snapshot` or `refused`.
+    /// Where does a sweep stand? Answered by `snapshot`, or by `refused` where the coordinator does not work on it.
     case snapshot(sweep: String)
     /// Copy the store into the state folder, for a reader on another machine, who removes it. Answered by `text` with
     /// the file's name, or by `refused`.
@@ -208,11 +208,21 @@ public struct CoordinatorSnapshot: Hashable, Codable, Sendable {
     /// Of all sweeps; at most ``runningLimit`` are told.
     public var running: [RunningShard]
     public var workers: [WorkerName]
+    /// Of the sweep; nil where it is all of them, or from an earlier version.
+    public var standing: SweepTerms.Standing?
 
     /// No terminal has more lines.
     public static let runningLimit = 256
 
-    public init(total: Int, done: Int, failed: Int, running: [RunningShard], workers: [WorkerName]) {
+    public init(
+        total: Int,
+        done: Int,
+        failed: Int,
+        running: [RunningShard],
+        workers: [WorkerName],
+        standing: SweepTerms.Standing? = nil
+    ) {
+        self.standing = standing
         self.total = total
         self.done = done
         self.failed = failed

@@ -15,11 +15,14 @@ struct FollowedSweep {
 
     /// How long a coordinator may be away before nobody is thought to work on the sweep.
     private static let absenceSeconds = 20.0
+    /// How long it may take for an answer.
+    private static let answerSeconds = 10.0
 
     /// Shows it, then prints the table.
     ///
     /// - Parameter isExpected: whether a coordinator that is away is on its way: a job that waits, say.
-    /// - Throws: as ``SweepSession/run()``; ``SessionError`` where no coordinator runs.
+    /// - Throws: as ``SweepSession/run()``; ``SessionError`` where no coordinator runs; `OperatorRefusal` where the one
+    ///   that runs does not work on the sweep.
     func run(isExpected: () async -> Bool) async throws {
         let display = ProgressDisplay()
         let signals = InterruptSignals { _ in
@@ -31,14 +34,20 @@ struct FollowedSweep {
         var client: OperatorClient?
         var awaySince: ContinuousClock.Instant?
         while true {
-            if client == nil { client = try? await CoordinatorAccess.running(self.state, version: Quintet.version) }
-            if let snapshot = try? await client?.snapshot(of: self.sweep) {
+            do {
+                let connected = if let client { client } else { try await self.dial() }
+                client = connected
+                let snapshot = try await connected.snapshot(of: self.sweep)
                 awaySince = nil
                 display.show(showing.snapshot(snapshot))
-                if snapshot.done + snapshot.failed == snapshot.total { break }
-            } else {
+                if snapshot.done + snapshot.failed == snapshot.total || snapshot.standing == .cancelled { break }
+            } catch {
                 client = nil
                 if try await self.isOver() { break }
+                if let refusal = error as? OperatorRefusal {
+                    display.finish()
+                    throw refusal
+                }
                 let since = awaySince ?? ContinuousClock.now
                 if awaySince == nil { display.write("no coordinator runs at the moment") }
                 awaySince = since
@@ -50,8 +59,24 @@ struct FollowedSweep {
             try await Task.sleep(for: awaySince == nil ? ProgressDisplay.redrawInterval : .seconds(1))
         }
         display.finish()
-        let store = try await Store.reading(self.state, version: Quintet.version)
+        let store = try await self.finalStore()
         try store.sweep(named: self.sweep).printTable(from: store, state: self.state)
+    }
+
+    private func dial() async throws -> OperatorClient {
+        try await CoordinatorAccess.dial(self.state, version: Quintet.version, withinSeconds: Self.answerSeconds)
+    }
+
+    /// The store, once its coordinator has ended where it is about to: it can answer no more before it lets go of it.
+    private func finalStore() async throws -> Store {
+        let deadline = ContinuousClock.now + .seconds(Self.absenceSeconds)
+        while true {
+            do {
+                return try await Store.reading(self.state, version: Quintet.version)
+            } catch let error where !(error is StoreError) && ContinuousClock.now < deadline {
+                try await Task.sleep(for: .milliseconds(200))
+            }
+        }
     }
 
     /// Whether nothing is left to do, or the sweep was cancelled.

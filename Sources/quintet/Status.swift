@@ -20,21 +20,29 @@ struct Status: AsyncParsableCommand {
     @OptionGroup var state: StateOptions
 
     func run() async throws {
+        if self.follow { return try await self.followSweep() }
         let store = try await self.state.readableStore()
-        if self.follow {
-            let sweep = try store.sweep(named: self.sweep)
-            let shards = try store.shards(of: sweep)
-            let slurm = SlurmSession(of: sweep.name, in: self.state.folder)
-            return try await FollowedSweep(state: self.state.folder, sweep: sweep.name, shards: shards).run {
-                await slurm?.isComing ?? false
-            }
-        }
         let coordinator = try? await CoordinatorAccess.running(self.state.folder, version: Quintet.version)
         let workers = (try? await coordinator?.workers()) ?? []
         let sweeps = try self.sweep == nil ? store.sweeps() : [store.sweep(named: self.sweep)]
         let output = Terminal.standardOutput
         for sweep in sweeps { output.write(Self.text(sweep, try store.shards(of: sweep), workers)) }
         for line in (try? await coordinator?.lines(.obstacles)) ?? [] { output.write(oneLine(line, limit: 400) + "\n") }
+    }
+
+    private func followSweep() async throws {
+        let (sweep, shards) = try await self.namedSweep()
+        let slurm = SlurmSession(of: sweep, in: self.state.folder)
+        try await FollowedSweep(state: self.state.folder, sweep: sweep, shards: shards).run {
+            await slurm?.isComing ?? false
+        }
+    }
+
+    /// The sweep's name, and its shards. The store is closed again: it would be open as long as the sweep is followed.
+    private func namedSweep() async throws -> (String, [SweepShard]) {
+        let store = try await self.state.readableStore()
+        let sweep = try store.sweep(named: self.sweep)
+        return (sweep.name, try store.shards(of: sweep))
     }
 
     /// One line for the sweep, and one for each shard without a result.

@@ -1,5 +1,6 @@
 import Coordination
 import Digests
+import Files
 import Foundation
 import Sweeps
 import TestSupport
@@ -267,6 +268,35 @@ func testCheckpoint(_ kind: TrainerEvent.Checkpointed.Kind, _ step: Int) -> Trai
         let lock = try state.folder.lock()
         let id = ProcessInfo.processInfo.processIdentifier
         #expect { try state.folder.lock() } throws: { "\($0)".contains("another coordinator (process \(id))") }
+        withExtendedLifetime(lock) {}
+    }
+
+    /// Goal: a command that looks whether a coordinator runs keeps none from starting.
+    @Test func `a state folder that is let go of in time is taken`() async throws {
+        let state = try TestState()
+        var lock: FolderLock? = try state.folder.lock()
+        withExtendedLifetime(lock) {}
+        let taken = Task.detached { [folder = state.folder] in try folder.lock() }
+        try await Task.sleep(for: .milliseconds(200))
+        lock = nil
+        withExtendedLifetime(try await taken.value) {}
+    }
+
+    /// Goal: a store that another machine writes is not opened here, also while its coordinator has no port yet.
+    /// Method: this process holds the lock, under another machine's name.
+    @Test func `a coordinator that starts on another machine is waited for`() async throws {
+        let state = try TestState()
+        let lock = try state.folder.lock()
+        _ = try Store(writing: state.folder.database)
+        let file = "\(state.folder.path)/lock"
+        let handle = try #require(FileHandle(forWritingAtPath: file))
+        try handle.truncate(atOffset: 0)
+        try handle.write(contentsOf: Data("1 elsewhere\n".utf8))
+        let error = await #expect(throws: StateFolderError.self) {
+            try await Store.reading(state.folder, version: "test")
+        }
+        #expect(error?.description == "the coordinator on elsewhere is starting; try again")
+        #expect { try state.folder.lock() } throws: { "\($0)".contains("(process 1 on elsewhere)") }
         withExtendedLifetime(lock) {}
     }
 

@@ -36,6 +36,21 @@ import Wire
         #expect(!FileManager.default.fileExists(atPath: address))
     }
 
+    /// Goal: whoever follows a sweep learns that it was cancelled, or that nobody works on it.
+    @Test func `a snapshot says how a sweep stands, and one that is not served is refused`() async throws {
+        let cluster = try await TestCoordinator()
+        let client = try await CoordinatorAccess.dial(cluster.state, version: "test", withinSeconds: 60)
+        #expect(try await client.snapshot(of: "test").standing == .active)
+        let access = try await CoordinatorAccess(cluster.state, version: "test")
+        try await access.change(SweepChange(sweep: "test", standing: .cancelled))
+        #expect(try await client.snapshot(of: "test").standing == .cancelled)
+        let other = StoredSweep(name: "other", definition: "", launchedSeconds: 2)
+        _ = try cluster.store.submit(other, shards: [cluster.shard], folders: [])
+        let refusal = await #expect(throws: OperatorRefusal.self) { try await client.snapshot(of: "other") }
+        #expect(refusal?.description.contains("does not work on other") == true)
+        await cluster.stop()
+    }
+
     @Test func `without a coordinator commands work on the store`() async throws {
         let folder = TemporaryFolder()
         let state = StateFolder(folder.path)

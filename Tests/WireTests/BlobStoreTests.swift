@@ -185,9 +185,17 @@ private struct FailingFiles: BlobFiles {
         var first = try FolderLock(file: path)
         #expect(first != nil)
         #expect(try FolderLock(file: path) == nil)
-        #expect(FolderLock.holder(of: path) == Int(ProcessInfo.processInfo.processIdentifier))
+        let holder = try #require(FolderLock.holder(of: path))
+        #expect(holder.process == Int(ProcessInfo.processInfo.processIdentifier))
+        #expect(holder.machine == FolderLock.machine && holder.isHere)
         first = nil
         #expect(try FolderLock(file: path) != nil)
+        try DurableFile.write(Array("12 elsewhere\n".utf8), to: path)
+        #expect(FolderLock.holder(of: path)?.isHere == false)
+        // As an earlier version wrote it.
+        try DurableFile.write(Array("12\n".utf8), to: path)
+        #expect(FolderLock.holder(of: path)?.process == 12)
+        #expect(FolderLock.holder(of: path)?.isHere == true)
     }
 }
 
