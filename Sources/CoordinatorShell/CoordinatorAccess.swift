@@ -12,26 +12,29 @@ struct CoordinatorAddress: Hashable, Sendable {
     /// Its machine's name, and how others reach it.
     var machine: String
     var reachableHost: String
+    var reachablePort: Int
 
     init(host: String, port: Int) {
         self.host = host
         self.port = port
         self.machine = FolderLock.machine
         self.reachableHost = MachineAddress.reachable(host)
+        self.reachablePort = port
     }
 
     /// What a coordinator has written; nil where there is none, or it is no address.
     init?(_ state: StateFolder) {
         guard let bytes = try? DurableFile.read(state.addressFile, bytesLimit: Self.bytesLimit) else { return nil }
         let words = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace).map(String.init)
-        guard words.count == 4, let port = Int(words[1]) else { return nil }
-        (self.host, self.port, self.machine, self.reachableHost) = (words[0], port, words[2], words[3])
+        guard words.count == 5, let port = Int(words[1]), let reachablePort = Int(words[4]) else { return nil }
+        (self.host, self.port, self.machine) = (words[0], port, words[2])
+        (self.reachableHost, self.reachablePort) = (words[3], reachablePort)
     }
 
     private static let bytesLimit = 1024
 
     func save(_ state: StateFolder) throws(StorageError) {
-        let text = "\(self.host) \(self.port) \(self.machine) \(self.reachableHost)\n"
+        let text = "\(self.host) \(self.port) \(self.machine) \(self.reachableHost) \(self.reachablePort)\n"
         try DurableFile.write(Array(text.utf8), to: state.addressFile)
     }
 
@@ -41,7 +44,18 @@ struct CoordinatorAddress: Hashable, Sendable {
     var isHere: Bool { self.machine == FolderLock.machine }
 
     /// For the machine that asks.
-    var hostFromHere: String { self.isHere ? MachineAddress.local(self.host) : self.reachableHost }
+    ///
+    /// - Throws: ``OperatorRefusal`` where it is another one than the coordinator's, which listens to its own alone.
+    func fromHere() throws(OperatorRefusal) -> (host: String, port: Int) {
+        if self.isHere { return (MachineAddress.local(self.host), self.port) }
+        guard self.reachableHost != self.host || !MachineAddress.isLoopback(self.host) else {
+            throw OperatorRefusal(
+                description: "the coordinator runs on \(self.machine) and is reached from there alone (\(self.host)); "
+                    + "run this on \(self.machine), or start the coordinator with --listen 0.0.0.0:0"
+            )
+        }
+        return (self.reachableHost, self.reachablePort)
+    }
 }
 
 /// A person's way to a coordinator's list of workers: through the coordinator where one runs, else in its store.
@@ -179,11 +193,12 @@ public struct OperatorClient: Sendable {
                 "no coordinator has opened its port for the state folder \(state.path); start one, or try again"
             )
         }
+        let (host, port) = try address.fromHere()
         let identity = try CertificateAuthority(folder: state.authority)
             .makeIdentity(role: .operator, name: "operator", validSeconds: Self.certificateSeconds)
         self.connection = try await Dialer.connect(
-            host: address.hostFromHere,
-            port: address.port,
+            host: host,
+            port: port,
             identity: identity,
             limits: limits
         )

@@ -109,6 +109,7 @@ public final class CoordinatorService: Sendable {
         let blobs = try BlobStore(folder: state.blobs, countsBytes: diskBytes != nil)
         self.checkpoints = CheckpointDisk(blobs: blobs, quotaBytes: diskBytes)
         try blobs.removeAll(except: try store.referredBlobs())
+        store.removeCopies()
         let (notices, continuation) = AsyncStream<CoordinatorNotice>.makeStream()
         self.notices = notices
         self.loop = CoordinatorLoop(
@@ -137,9 +138,15 @@ public final class CoordinatorService: Sendable {
 
     /// Opens the port; 0 lets the system choose.
     ///
+    /// - Parameter advertised: what other machines reach the port by, where that is not this machine's address.
     /// - Returns: the port.
     /// - Throws: `ConnectionError` where the port cannot be had.
-    public func start(host: String, port: Int, limits: ListenerLimits = ListenerLimits()) async throws -> Int {
+    public func start(
+        host: String,
+        port: Int,
+        limits: ListenerLimits = ListenerLimits(),
+        advertised: ((_ port: Int) throws -> (host: String, port: Int))? = nil
+    ) async throws -> Int {
         let identity = try self.authority.makeIdentity(role: .coordinator, name: "coordinator")
         let enrolment = EnrolmentService(
             authority: self.authority,
@@ -162,7 +169,9 @@ public final class CoordinatorService: Sendable {
             enrol: enrolment
         ) { [weak self] connection in await self?.serve(connection) }
         self.listener.withLock { $0 = listener }
-        try CoordinatorAddress(host: host, port: listener.port).save(self.state)
+        var address = CoordinatorAddress(host: host, port: listener.port)
+        if let advertised { (address.reachableHost, address.reachablePort) = try advertised(listener.port) }
+        try address.save(self.state)
         return listener.port
     }
 

@@ -17,6 +17,11 @@ public enum MachineAddress {
         }
     }
 
+    /// Whether it is an address that a machine has for itself alone.
+    static func isLoopback(_ host: String) -> Bool {
+        ["localhost", "::1"].contains(host) || (host.hasPrefix("127.") && host.allSatisfy { $0 == "." || $0.isNumber })
+    }
+
     private static let wildcards = ["0.0.0.0", "::"]
 
     /// The first IPv4 address of an interface that is up and leads out.

@@ -118,10 +118,12 @@ public struct StateAudit: Sendable {
         }
     }
 
-    /// Removes blobs that no shard keeps, and what came of uploads that nobody has gone on with for a day.
+    /// Removes blobs that no shard keeps, what came of uploads that nobody has gone on with for a day, and copies of the
+    /// store whose readers have died.
     ///
     /// - Returns: how many blobs there were, and their bytes.
     public func collectGarbage() throws -> (blobs: Int, bytes: Int) {
+        self.store.removeCopies()
         let kept = try self.store.referredBlobs()
         let bytes = try self.blobs.all().filter { !kept.contains($0) }.reduce(0) { sum, blob in
             let attributes = try? FileManager.default.attributesOfItem(atPath: self.blobs.path(of: blob))

@@ -140,14 +140,25 @@ public final class Store: Sendable {
     ///
     /// - Returns: the file's name.
     func copy() throws(StoreError) -> String {
-        let name = "copy-\(UInt64.random(in: .min ... .max)).sqlite"
+        let name = "\(Self.copyPrefix)\(UInt64.random(in: .min ... .max)).sqlite"
         let path = DurableFile.parent(of: self.path) + "/" + name
         try storing(path) {
             let target = try DatabaseQueue(path: path)
             try self.queue.backup(to: target)
+            // It comes with the store's own mode, in which readers make files beside it and leave them there.
+            try target.writeWithoutTransaction { try $0.execute(sql: "PRAGMA journal_mode = DELETE") }
             try target.close()
         }
         return name
+    }
+
+    private static let copyPrefix = "copy-"
+
+    /// Removes copies whose readers have died.
+    func removeCopies() {
+        let folder = DurableFile.parent(of: self.path)
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        for name in names where name.hasPrefix(Self.copyPrefix) { unlink("\(folder)/\(name)") }
     }
 
     deinit { self.settleLog() }

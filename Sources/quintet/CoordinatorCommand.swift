@@ -67,7 +67,9 @@ struct CoordinatorCommand: AsyncParsableCommand {
             plan: { try await SweepPlan(yaml: $0, file: $1) }
         )
         let address = try SessionOptions.address(self.listen)
-        let port = try await service.start(host: address.host, port: address.port)
+        let port = try await service.start(host: address.host, port: address.port) { [reach] port in
+            try reach.address(host: address.host, port: port)
+        }
         try self.reach.letIn(service, by: nil, host: address.host, port: port)
         if let joinFile = self.reach.joinFile {
             display.write("workers join by \(joinFile)")

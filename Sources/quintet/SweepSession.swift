@@ -84,7 +84,9 @@ struct SweepSession {
             policy: EnrolmentPolicy(approval: self.options.approveByHand ? .byHand : .automatic)
         )
         let address = try self.options.address()
-        let port = try await service.start(host: address.host, port: address.port)
+        let port = try await service.start(host: address.host, port: address.port) { port in
+            try self.options.reach.address(host: address.host, port: port)
+        }
         let usualFile = self.options.on == nil ? nil : self.state.joinFile
         try self.options.reach.letIn(service, by: usualFile, host: address.host, port: port)
         if self.options.printsJoinLine { display.write(try self.joinText(service, address.host, port)) }

@@ -300,6 +300,40 @@ func testCheckpoint(_ kind: TrainerEvent.Checkpointed.Kind, _ step: Int) -> Trai
         withExtendedLifetime(lock) {}
     }
 
+    /// Goal: a copy for a reader holds what the store holds, and nothing of it stays, also where its reader has died.
+    @Test func `a copy of the store is read without a trace, and a forgotten one is removed`() throws {
+        let state = try TestState()
+        let (store, _, _) = try self.opened(state)
+        func names() throws -> Set<String> {
+            Set(try FileManager.default.contentsOfDirectory(atPath: state.folder.path))
+        }
+        let before = try names()
+        let name = try store.copy()
+        let copy = try Store(reading: "\(state.folder.path)/\(name)")
+        #expect(try copy.knownShards(of: "test").count == 4)
+        #expect(try names() == before.union([name]))
+        try copy.close()
+        #expect(try names() == before.union([name]))
+        _ = try store.copy()
+        store.removeCopies()
+        #expect(try names() == before)
+    }
+
+    /// Goal: a machine dials what workers were told, and never itself in place of another.
+    @Test func `a coordinator elsewhere is dialled as it is advertised, or not at all`() throws {
+        var address = CoordinatorAddress(host: "127.0.0.1", port: 1)
+        #expect(try address.fromHere() == ("127.0.0.1", 1))
+        (address.reachableHost, address.reachablePort) = ("node7.example", 2)
+        let state = try TestState()
+        try address.save(state.folder)
+        #expect(CoordinatorAddress(state.folder) == address)
+        #expect(try address.fromHere() == ("127.0.0.1", 1))
+        address.machine = "elsewhere"
+        #expect(try address.fromHere() == ("node7.example", 2))
+        address.reachableHost = address.host
+        #expect { try address.fromHere() } throws: { "\($0)".contains("run this on elsewhere") }
+    }
+
     @Test func `the state folder is the given one, else the environment's`() {
         #expect(StateFolder.chosen("x", environment: ["QUINTET_STATE": "y"]).path == "x")
         #expect(StateFolder.chosen(nil, environment: ["QUINTET_STATE": "y", "HOME": "/h"]).path == "y")

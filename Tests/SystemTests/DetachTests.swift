@@ -61,6 +61,21 @@ struct DetachTests {
         #expect(resumed.output.contains("have their results already"))
     }
 
+    /// Goal: who follows a sweep sees the end of it also where its coordinator goes on with others.
+    @Test func `a sweep that is cancelled at a coordinator is followed no further`() async throws {
+        let grid = try self.sandbox.writeGrid(epochs: 30)
+        let state = ["--state", self.state]
+        let coordinator = try self.sandbox.start(["coordinator", "--listen", "127.0.0.1:0", "--grid", grid] + state)
+        #expect(await coordinator.line(containing: "quintet worker --join") != nil, "\(coordinator.output)")
+        let follower = try self.sandbox.start(["status", "--follow"] + state)
+        #expect(try await self.sandbox.run(["cancel", "small"] + state).code == 0)
+        #expect(await follower.wait() == 1)
+        #expect(follower.output.contains("4 of 4 shards have no result"), "\(follower.output)")
+        coordinator.signal(SIGINT)
+        #expect(await coordinator.wait() == 0)
+        #expect(await self.sandbox.waitUntilEmpty().isEmpty)
+    }
+
     /// Goal: who follows a sweep that nobody works on is told what to do.
     @Test func `a sweep that nobody works on is not followed for ever`() async throws {
         let grid = try self.sandbox.writeGrid(epochs: 300)
