@@ -5,6 +5,7 @@ public import Transport
 /// Where everything of a coordinator lives.
 ///
 ///     quintet.sqlite   sweeps, shards, results, leases
+///     copy-*.sqlite    copies of it, each for one reader on another machine
 ///     blobs/           checkpoints by digest
 ///     authority/       the certificate authority, and what is left of the one before
 ///     join             how workers of a cluster manager join

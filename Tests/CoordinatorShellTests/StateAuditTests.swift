@@ -110,9 +110,11 @@ import Wire
         let bytes = Array("nobody's".utf8)
         let chunk = BlobChunk(digest: SHA256.hash("nobody's"), offset: 0, totalBytes: bytes.count, bytes: bytes)
         _ = try self.blobs.add(chunk)
+        let copy = try self.store.copy()
         let removed = try self.audit.collectGarbage()
         #expect(removed.blobs == 1 && removed.bytes == bytes.count)
         #expect(try self.blobs.all() == [kept])
+        #expect(!FileManager.default.fileExists(atPath: "\(self.state.folder.path)/\(copy)"))
     }
 
     @Test func `finished shards of a task, method and seed are found, and tell what differs`() throws {

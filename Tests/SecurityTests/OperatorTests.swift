@@ -36,6 +36,17 @@ import Wire
         #expect(!FileManager.default.fileExists(atPath: address))
     }
 
+    @Test func `a coordinator that starts removes copies of the store that nobody came for`() async throws {
+        let cluster = try await TestCoordinator()
+        await cluster.stop()
+        let copy = "\(cluster.state.path)/copy-1.sqlite"
+        try Data("left".utf8).write(to: URL(filePath: copy))
+        try await cluster.restart()
+        #expect(!FileManager.default.fileExists(atPath: copy))
+        #expect(FileManager.default.fileExists(atPath: cluster.state.database))
+        await cluster.stop()
+    }
+
     /// Goal: whoever follows a sweep learns that it was cancelled, or that nobody works on it.
     @Test func `a snapshot says how a sweep stands, and one that is not served is refused`() async throws {
         let cluster = try await TestCoordinator()
