@@ -34,15 +34,18 @@ public struct WorkerFolder: Hashable, Sendable {
     }
 
     /// Takes over what workers could not hand over that have ended, and may never be started again: those whose folders
-    /// lie beside this one. Any worker may report a result while its shard has none.
+    /// lie beside this one and are of its kind (`slurm-12_3` and `slurm-14_1`), of one coordinator therefore. Any worker
+    /// may report a result while its shard has none.
     ///
     /// - Returns: how many outcomes.
     @discardableResult
     public func inherit() -> Int {
         let parent = DurableFile.parent(of: self.path)
+        let kind = self.path.dropFirst(parent.count + 1).prefix { $0 != "-" }
         let names = (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
+        let siblings = names.filter { $0.hasPrefix("\(kind)-") }.sorted().map { WorkerFolder("\(parent)/\($0)") }
         var count = 0
-        for sibling in names.sorted().map({ WorkerFolder("\(parent)/\($0)") }) where sibling.path != self.path {
+        for sibling in siblings where sibling.path != self.path {
             let attempts = (try? FileManager.default.contentsOfDirectory(atPath: "\(sibling.path)/attempts")) ?? []
             guard !attempts.isEmpty, let lock = try? sibling.lock() else { continue }
             defer { withExtendedLifetime(lock) {} }

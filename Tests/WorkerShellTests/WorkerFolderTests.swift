@@ -23,10 +23,12 @@ import TransportTestSupport
     /// Goal: what a worker finished that never comes back is handed over by the next one, once; a worker that lives
     /// keeps its own.
     @Test func `what ended workers left is taken over, and what others hold is not`() throws {
-        let (gone, alive, new) = (
-            WorkerFolder("\(self.folder.path)/a"), WorkerFolder("\(self.folder.path)/b"),
-            WorkerFolder("\(self.folder.path)/c")
+        let (gone, alive, new, another) = (
+            WorkerFolder("\(self.folder.path)/slurm-1_1"), WorkerFolder("\(self.folder.path)/slurm-1_2"),
+            WorkerFolder("\(self.folder.path)/slurm-2_1"), WorkerFolder("\(self.folder.path)/5eed-0")
         )
+        // Of another coordinator's, which alone takes it.
+        let others = try self.spool(4, in: another)
         let left = try self.spool(1, in: gone)
         // Without an outcome it died with its worker.
         try gone.attempt(LeaseToken(epoch: 1, counter: 2)).make()
@@ -38,6 +40,7 @@ import TransportTestSupport
         #expect(new.recover() == [left])
         #expect(gone.recover().isEmpty)
         #expect(alive.recover() == [held])
+        #expect(another.recover() == [others])
         withExtendedLifetime((lock, own)) {}
     }
 }
