@@ -173,9 +173,8 @@ public struct Worker: Sendable {
     /// When the connection ended or, before the first, when the process started.
     var disconnectedSince: Instant?
     var wasConnected = false
-    /// Since when it has had nothing to do, as it is connected or not.
+    /// Since when it has had nothing to do; begins anew when a connection stands or ends.
     var idleSince: Instant?
-    var isIdleConnected = false
     var attempts: [LeaseToken: Attempt] = [:]
     /// Set once the worker is to leave; passes at the latest then.
     var leaveDeadline: Instant?

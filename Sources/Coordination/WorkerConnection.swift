@@ -16,6 +16,7 @@ extension Worker {
         self.dialFailures = 0
         self.wasConnected = true
         self.disconnectedSince = nil
+        self.idleSince = nil
         for token in self.attempts.keys {
             self.attempts[token]?.isUploading = false
             self.attempts[token]?.isReported = false
@@ -25,7 +26,10 @@ extension Worker {
 
     mutating func disconnect(jitter: Double, at now: Instant) {
         precondition((0..<1).contains(jitter), "jitter \(jitter)")
-        if self.disconnectedSince == nil { self.disconnectedSince = now }
+        if self.disconnectedSince == nil {
+            self.disconnectedSince = now
+            self.idleSince = nil
+        }
         let steps = min(self.dialFailures, 4)
         self.dialFailures += 1
         let longest = Double(self.limits.dialSecondsLimit * 1000) / Double(16 >> steps)
@@ -73,13 +77,13 @@ extension Worker {
         return directives
     }
 
+    /// Whether everything that it has lies on disk, and waits there as well as here.
+    private var isAllSpooled: Bool {
+        self.attempts.values.allSatisfy { if case .spooled = $0.phase { true } else { false } }
+    }
+
     mutating func noteIdleness(at now: Instant) {
-        // What lies on disk waits there as well as here.
-        let isIdle = self.attempts.values.allSatisfy { attempt in
-            if case .spooled = attempt.phase { !self.isConnected } else { false }
-        }
-        if self.isIdleConnected != self.isConnected { self.idleSince = nil }
-        self.isIdleConnected = self.isConnected
+        let isIdle = self.isConnected ? self.attempts.isEmpty : self.isAllSpooled
         self.idleSince = isIdle ? self.idleSince ?? now : nil
     }
 
@@ -89,10 +93,7 @@ extension Worker {
             if self.attempts.isEmpty { return self.depart(.asked) }
             if deadline <= now { return self.depart(.hurried) }
             // What lies on disk is offered again by the next start; nobody waits for a coordinator that is away.
-            let isAllSpooled = self.attempts.values.allSatisfy { attempt in
-                if case .spooled = attempt.phase { true } else { false }
-            }
-            if isAllSpooled, !self.isConnected { return self.depart(.asked) }
+            if self.isAllSpooled, !self.isConnected { return self.depart(.asked) }
         }
         if self.isDismissed, self.attempts.isEmpty { return self.depart(.dismissed) }
         if let time = self.idleEnd, time <= now { return self.depart(.idle(seconds: self.limits.idleSeconds ?? 0)) }

@@ -74,7 +74,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
         if let joinFile = self.reach.joinFile {
             display.write("workers join by \(joinFile)")
         } else {
-            let line = try self.joinLine(service, host: address.host, port: port)
+            let line = try self.reach.joinLine(service, uses: self.joins, host: address.host, port: port)
             display.write("a machine joins with: quintet worker --join \(line)")
         }
         let signals = InterruptSignals { count in
@@ -94,16 +94,6 @@ struct CoordinatorCommand: AsyncParsableCommand {
             default: break
             }
         }
-    }
-
-    private func joinLine(_ service: CoordinatorService, host: String, port: Int) throws -> JoinLine {
-        let address = try self.reach.address(host: host, port: port)
-        return try service.joinLine(
-            host: address.host,
-            port: address.port,
-            uses: self.joins,
-            validSeconds: ReachOptions.joinLineSeconds
-        )
     }
 
     /// Stores a grid's sweep; one that is there already keeps its standing, also where it is paused or cancelled. What

@@ -21,7 +21,7 @@ struct ReachOptions: ParsableArguments {
     var joinFile: String?
 
     /// How long a join line is good for.
-    static let joinLineSeconds: Int64 = 24 * 3600
+    private static let joinLineSeconds: Int64 = 24 * 3600
     /// A join file's token is good as long as its coordinator runs, for all that may read it.
     private static let joinFileSeconds: Int64 = 3652 * 86_400
     private static let joinFileUses = 1_000_000
@@ -37,6 +37,17 @@ struct ReachOptions: ParsableArguments {
     ///   - port: the port that it has opened.
     func address(host: String, port: Int) throws -> (host: String, port: Int) {
         try self.advertise.map { try Self.split($0, port: port) } ?? (MachineAddress.reachable(host), port)
+    }
+
+    /// A line by which so many machines may join.
+    func joinLine(_ service: CoordinatorService, uses: Int, host: String, port: Int) throws -> JoinLine {
+        let address = try self.address(host: host, port: port)
+        return try service.joinLine(
+            host: address.host,
+            port: address.port,
+            uses: uses,
+            validSeconds: Self.joinLineSeconds
+        )
     }
 
     /// Lets machines join by the file, where one is given.

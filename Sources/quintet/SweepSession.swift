@@ -89,7 +89,15 @@ struct SweepSession {
         }
         let usualFile = self.options.on == nil ? nil : self.state.joinFile
         try self.options.reach.letIn(service, by: usualFile, host: address.host, port: port)
-        if self.options.printsJoinLine { display.write(try self.joinText(service, address.host, port)) }
+        if self.options.printsJoinLine {
+            let line = try self.options.reach.joinLine(
+                service,
+                uses: self.options.joins,
+                host: address.host,
+                port: port
+            )
+            display.write("another machine joins with: quintet worker --join \(line)")
+        }
         let ends = AsyncStream<End>.makeStream()
         let isJob = self.options.asJob
         let signals = InterruptSignals { count in
@@ -120,17 +128,6 @@ struct SweepSession {
         watching.cancel()
         if let efficiency = Self.efficiency(await watching.value) { display.write(efficiency) }
         return end
-    }
-
-    private func joinText(_ service: CoordinatorService, _ host: String, _ port: Int) throws -> String {
-        let address = try self.options.reach.address(host: host, port: port)
-        let line = try service.joinLine(
-            host: address.host,
-            port: address.port,
-            uses: self.options.joins,
-            validSeconds: ReachOptions.joinLineSeconds
-        )
-        return "another machine joins with: quintet worker --join \(line)"
     }
 
     /// What starts the workers, where the options say.
